@@ -1,0 +1,2 @@
+//! Authentication for MCP servers.
+pub mod oauth;

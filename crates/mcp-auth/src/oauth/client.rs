@@ -1,0 +1,91 @@
+//! Client identifiers and client metadata (RFC 6749 §2, RFC 7591 §2).
+
+use serde::{Deserialize, Serialize};
+
+use super::{ParseError, RedirectUri, Scopes};
+
+/// A client's name at this authorization server.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(Box<str>);
+
+super::text_newtype!(ClientId);
+
+impl ClientId {
+    /// The longest that is taken, in bytes.
+    pub const MAX_BYTES: usize = 1500;
+
+    /// Takes a client identifier.
+    ///
+    /// # Errors
+    ///
+    /// When it is empty, longer than [`ClientId::MAX_BYTES`], or not printable ASCII
+    /// (RFC 6749 appendix A.1).
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let legal = |b: u8| (0x20..=0x7e).contains(&b);
+        if text.is_empty() || text.len() > Self::MAX_BYTES || !text.bytes().all(legal) {
+            return Err(ParseError::new(
+                "client_id",
+                "1 to 1,500 printable ASCII characters",
+            ));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// How a client proves itself at the token endpoint (RFC 7591 §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ClientAuthenticationMethod {
+    /// Not at all: a public client.
+    None,
+    /// Identifier and secret in the form.
+    ClientSecretPost,
+    /// Identifier and secret in the `Authorization` header.
+    ClientSecretBasic,
+}
+
+impl ClientAuthenticationMethod {
+    /// The registered name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::ClientSecretBasic => "client_secret_basic",
+        }
+    }
+}
+
+/// What is known about a client and is needed to check and to show it (RFC 7591 §2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientMetadata {
+    /// Name for people; a claim of the client's own.
+    pub client_name: Option<String>,
+    /// Where its browsers may return to; never empty.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// How it authenticates at the token endpoint.
+    pub token_endpoint_auth_method: ClientAuthenticationMethod,
+    /// Whether it may be given refresh tokens.
+    pub refresh_tokens: bool,
+    /// The scopes it is limited to, if it is.
+    pub scope: Option<Scopes>,
+    /// Its home page, `https` only.
+    pub client_uri: Option<String>,
+}
+
+impl ClientMetadata {
+    /// A public client with these redirection URIs and refresh tokens.
+    #[must_use]
+    pub const fn public(redirect_uris: Vec<RedirectUri>) -> Self {
+        Self {
+            client_name: None,
+            redirect_uris,
+            token_endpoint_auth_method: ClientAuthenticationMethod::None,
+            refresh_tokens: true,
+            scope: None,
+            client_uri: None,
+        }
+    }
+}
