@@ -1,2 +1,12 @@
 //! Authentication for MCP servers.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod access_token;
+mod build_error;
+pub mod net;
 pub mod oauth;
+pub mod store;
+
+pub use access_token::Principal;
+pub use build_error::BuildError;

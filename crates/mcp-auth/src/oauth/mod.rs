@@ -5,6 +5,7 @@
 
 mod client;
 mod error_code;
+#[cfg(feature = "authorization-server")]
 mod form;
 mod issuer;
 mod metadata;
@@ -20,6 +21,8 @@ mod time;
 
 pub use client::{ClientAuthenticationMethod, ClientId, ClientMetadata};
 pub use error_code::OAuthErrorCode;
+#[cfg(feature = "authorization-server")]
+#[allow(unused_imports)]
 pub(crate) use form::{Form, FormError};
 pub use issuer::Issuer;
 pub use metadata::{AuthorizationServerMetadata, ProtectedResourceMetadata};

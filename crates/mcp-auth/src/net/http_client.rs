@@ -1,0 +1,42 @@
+//! The seam through which everything leaves the process.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response};
+
+/// Sends one HTTP request.
+///
+/// # Security
+///
+/// An implementation follows no redirect, sends no cookie, checks certificates, answers within its
+/// own deadline (10 s for the built-in one) and reads at most `limit` bytes of a body.
+#[async_trait]
+pub trait HttpClient: std::fmt::Debug + Send + Sync {
+    /// Sends the request and reads the whole answer, whatever its status.
+    ///
+    /// # Errors
+    ///
+    /// When there is no whole answer within the limits.
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        limit: usize,
+    ) -> Result<Response<Bytes>, HttpError>;
+}
+
+const _: Option<&dyn HttpClient> = None;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// No connection came about: the request did not reach anybody.
+    #[error("no connection")]
+    NotSent(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The request may have arrived, but no whole answer came back.
+    #[error("no answer")]
+    NoAnswer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The answer is larger than the limit.
+    #[error("the answer is too large")]
+    TooLarge,
+}

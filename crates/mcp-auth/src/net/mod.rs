@@ -1,0 +1,15 @@
+//! The one door to the network: what our endpoints read and answer, and the client that calls out.
+
+mod body;
+mod client_address;
+mod endpoint_set;
+mod http_client;
+#[cfg(feature = "http-client")]
+mod reqwest_client;
+
+pub use body::ResponseBody;
+pub use client_address::{ClientAddress, TrustedProxies};
+pub use endpoint_set::EndpointSet;
+pub use http_client::{HttpClient, HttpError};
+#[cfg(feature = "http-client")]
+pub use reqwest_client::ReqwestClient;

@@ -1,0 +1,4 @@
+//! The memory store.
+/// Records of this process.
+#[derive(Debug)]
+pub struct MemoryStore;
