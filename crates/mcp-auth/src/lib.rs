@@ -7,6 +7,8 @@ mod build_error;
 pub mod net;
 pub mod oauth;
 pub mod store;
+#[cfg(feature = "authorization-server")]
+pub mod upstream;
 
 pub use access_token::Principal;
 pub use build_error::BuildError;

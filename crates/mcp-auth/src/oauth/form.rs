@@ -1,68 +1,75 @@
 //! Query strings and form bodies: each parameter once, an empty one is not sent (OAuth 2.1 §3.1).
 
-use super::OAuthErrorCode;
+use zeroize::Zeroizing;
 
 /// The parameters of one request.
 #[derive(Debug)]
-pub(crate) struct Form(Vec<(String, zeroize::Zeroizing<String>)>);
+pub(crate) struct Form {
+    parameters: Vec<(String, Zeroizing<String>)>,
+    repeated: Vec<String>,
+}
 
-/// Why a set of parameters is refused.
+/// Why a set of parameters cannot be read at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FormError {
     #[error("more than 64 parameters")]
     TooMany,
-    #[error("a parameter is repeated")]
-    Repeated,
     #[error("not valid UTF-8")]
     Encoding,
-}
-
-impl FormError {
-    pub(crate) const fn code(self) -> OAuthErrorCode {
-        OAuthErrorCode::InvalidRequest
-    }
 }
 
 impl Form {
     const MAX_PARAMETERS: usize = 64;
 
-    /// Parses `application/x-www-form-urlencoded` bytes. Only `resource` may repeat (RFC 8707 §2).
+    /// Parses `application/x-www-form-urlencoded` bytes.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, FormError> {
         if bytes.iter().filter(|b| **b == b'&').count() >= Self::MAX_PARAMETERS {
             return Err(FormError::TooMany);
         }
-        let mut parameters: Vec<(String, zeroize::Zeroizing<String>)> = Vec::new();
+        let mut form = Self {
+            parameters: Vec::new(),
+            repeated: Vec::new(),
+        };
         for (name, value) in url::form_urlencoded::parse(bytes) {
             // The decoder writes U+FFFD for what is not UTF-8; no parameter of ours contains one.
             if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
                 return Err(FormError::Encoding);
             }
-            if name != "resource" && parameters.iter().any(|(known, _)| *known == name) {
-                return Err(FormError::Repeated);
+            // Only `resource` may repeat (RFC 8707 §2).
+            if name != "resource" && form.parameters.iter().any(|(known, _)| *known == name) {
+                form.repeated.push(name.clone().into_owned());
             }
-            parameters.push((name.into_owned(), value.into_owned().into()));
+            form.parameters
+                .push((name.into_owned(), value.into_owned().into()));
         }
-        Ok(Self(parameters))
+        Ok(form)
     }
 
-    /// The value of a parameter that was sent and is not empty.
+    /// Whether this parameter was sent twice.
+    pub(crate) fn repeats(&self, name: &str) -> bool {
+        self.repeated.iter().any(|repeated| repeated == name)
+    }
+
+    /// Whether any parameter was sent twice.
+    pub(crate) fn repeats_any(&self) -> bool {
+        !self.repeated.is_empty()
+    }
+
+    /// The first value of a parameter that was sent and is not empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let sent = self
-            .0
+            .parameters
             .iter()
             .find(|(known, value)| known == name && !value.is_empty());
         sent.map(|(_, value)| value.as_str())
     }
 
-    /// Every value of a parameter that may repeat.
-    pub(crate) fn all<'a, 'n: 'a>(
-        &'a self,
-        name: &'n str,
-    ) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+    /// Every `resource` that was sent.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &str> {
         let sent = self
-            .0
+            .parameters
             .iter()
-            .filter(move |(known, value)| known == name && !value.is_empty());
+            .filter(|(name, value)| name == "resource" && !value.is_empty());
         sent.map(|(_, value)| value.as_str())
     }
 }
@@ -77,9 +84,10 @@ mod tests {
         assert_eq!(form.get("a"), Some("1"));
         assert_eq!(form.get("b"), None);
         assert_eq!(form.get("c"), Some(" "));
-        assert_eq!(form.all("resource").collect::<Vec<_>>(), ["x", "y"]);
-        assert_eq!(Form::parse(b"a=1&a=1").unwrap_err(), FormError::Repeated);
-        assert_eq!(Form::parse(b"a=&a=1").unwrap_err(), FormError::Repeated);
+        assert_eq!(form.resources().collect::<Vec<_>>(), ["x", "y"]);
+        assert!(!form.repeats_any());
+        let twice = Form::parse(b"a=&b=1&a=1").unwrap();
+        assert!(twice.repeats("a") && twice.repeats_any() && !twice.repeats("b"));
         assert_eq!(
             Form::parse("&".repeat(64).as_bytes()).unwrap_err(),
             FormError::TooMany

@@ -22,7 +22,6 @@ mod time;
 pub use client::{ClientAuthenticationMethod, ClientId, ClientMetadata};
 pub use error_code::OAuthErrorCode;
 #[cfg(feature = "authorization-server")]
-#[allow(unused_imports)]
 pub(crate) use form::{Form, FormError};
 pub use issuer::Issuer;
 pub use metadata::{AuthorizationServerMetadata, ProtectedResourceMetadata};

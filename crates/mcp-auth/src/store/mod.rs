@@ -17,6 +17,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 pub use key_ring::{KeyRing, KeyRingError};
 pub use memory::MemoryStore;
 #[cfg(feature = "authorization-server")]
+pub(crate) use records::{Loaded, Records};
+#[cfg(feature = "authorization-server")]
 pub use sealing::{OpenError, Purpose, Sealer};
 
 use crate::oauth::Timestamp;

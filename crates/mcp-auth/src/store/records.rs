@@ -1,1 +1,116 @@
-//! Sealed records on top of a store.
+//! Typed, sealed records on top of a [`Store`].
+
+use std::sync::Arc;
+
+use serde::{Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
+
+use super::{IndexName, Insert, Record, RecordKey, Replace, Sealer, Store, StoreError, Version};
+use crate::oauth::{Clock, Timestamp};
+
+/// Seals what it writes under the record's own key and opens what it reads, so that no store ever
+/// sees a content and no record can stand in for another.
+#[derive(Debug, Clone)]
+pub(crate) struct Records {
+    store: Arc<dyn Store>,
+    sealer: Sealer,
+    clock: Arc<dyn Clock>,
+}
+
+/// A record as it was read.
+#[derive(Debug)]
+pub(crate) struct Loaded<T> {
+    pub(crate) value: T,
+    pub(crate) version: Version,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) indexes: Vec<IndexName>,
+}
+
+/// Before every content; another form gets another number.
+const FORM: u8 = 1;
+
+impl Records {
+    pub(crate) fn new(store: Arc<dyn Store>, sealer: Sealer, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store,
+            sealer,
+            clock,
+        }
+    }
+
+    pub(crate) async fn insert<T: Serialize + Sync>(
+        &self,
+        key: &RecordKey,
+        value: &T,
+        expires_at: Timestamp,
+        indexes: Vec<IndexName>,
+    ) -> Result<Insert, StoreError> {
+        let record = Record::new(self.seal(key, value)?, expires_at).with_indexes(indexes);
+        self.store.insert(key, record).await
+    }
+
+    /// The record, unless it is expired or cannot be read: then it counts as gone.
+    pub(crate) async fn load<T: DeserializeOwned>(
+        &self,
+        key: &RecordKey,
+    ) -> Result<Option<Loaded<T>>, StoreError> {
+        let Some(found) = self.store.load(key).await? else {
+            return Ok(None);
+        };
+        if found.record.expires_at <= self.clock.now() {
+            return Ok(None);
+        }
+        let Some(value) = self.open(key, &found.record.sealed) else {
+            return Ok(None);
+        };
+        Ok(Some(Loaded {
+            value,
+            version: found.version,
+            expires_at: found.record.expires_at,
+            indexes: found.record.indexes,
+        }))
+    }
+
+    pub(crate) async fn replace<T: Serialize + Sync>(
+        &self,
+        key: &RecordKey,
+        version: Version,
+        value: &T,
+        expires_at: Timestamp,
+        indexes: Vec<IndexName>,
+    ) -> Result<Replace, StoreError> {
+        let record = Record::new(self.seal(key, value)?, expires_at).with_indexes(indexes);
+        self.store.replace(key, version, record).await
+    }
+
+    pub(crate) async fn remove(&self, key: &RecordKey) -> Result<(), StoreError> {
+        self.store.remove(key).await
+    }
+
+    fn seal<T: Serialize>(&self, key: &RecordKey, value: &T) -> Result<Vec<u8>, StoreError> {
+        let mut plain = Zeroizing::new(vec![FORM]);
+        serde_json::to_writer(&mut *plain, value).map_err(|e| StoreError::Failed(e.into()))?;
+        Ok(self.sealer.seal(key.as_bytes(), &plain))
+    }
+
+    fn open<T: DeserializeOwned>(&self, key: &RecordKey, sealed: &[u8]) -> Option<T> {
+        let refuse = |reason: &str| {
+            tracing::error!(fault = "server", reason, record = %key, "a record cannot be read and counts as gone");
+        };
+        let plain = self
+            .sealer
+            .open(key.as_bytes(), sealed)
+            .map_err(|e| refuse(&e.to_string()))
+            .ok()?;
+        match plain.split_first() {
+            // serde's message is not logged: it can quote the content.
+            Some((&FORM, json)) => serde_json::from_slice(json)
+                .map_err(|_| refuse("not the expected content"))
+                .ok(),
+            _ => {
+                refuse("written by another version");
+                None
+            }
+        }
+    }
+}

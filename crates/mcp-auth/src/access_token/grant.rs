@@ -1,0 +1,218 @@
+//! A grant: this subject let this client use this resource with these scopes (RFC 6749 §1.3).
+
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use crate::{
+    oauth::{
+        AccessToken, ClientId, CodeChallenge, Random, RefreshToken, ResourceIdentifier, Scopes,
+        Timestamp,
+    },
+    store::{IndexName, RecordKey},
+    upstream::UpstreamTokens,
+};
+
+/// What a grant is found by: random, and told to nobody but inside tokens.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct GrantHandle([u8; Self::LEN]);
+
+impl GrantHandle {
+    pub(crate) const LEN: usize = 16;
+
+    pub(crate) fn generate(random: &dyn Random) -> Self {
+        Self(random.bytes())
+    }
+
+    pub(crate) const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+
+    pub(crate) fn record_key(&self) -> RecordKey {
+        RecordKey::new("grant", &self.0)
+    }
+
+    /// A name for logs and audits: it tells grants apart and opens none.
+    pub(crate) fn log_name(&self) -> String {
+        self.record_key().to_string().chars().take(12).collect()
+    }
+}
+
+impl std::fmt::Debug for GrantHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.log_name())
+    }
+}
+
+/// The grant as it lies, sealed, in the store.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Grant {
+    #[serde(rename = "s")]
+    pub(crate) subject: String,
+    #[serde(rename = "c")]
+    pub(crate) client: ClientId,
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client_name: Option<String>,
+    #[serde(rename = "r")]
+    pub(crate) resource: ResourceIdentifier,
+    #[serde(rename = "o")]
+    pub(crate) scopes: Scopes,
+    #[serde(rename = "a")]
+    pub(crate) created_at: Timestamp,
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<CodeState>,
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refresh: Option<RefreshState>,
+    #[serde(rename = "u")]
+    pub(crate) upstream: UpstreamState,
+}
+
+/// The state of the authorization code that leads to a grant.
+///
+/// It stays after the redemption for as long as the code's record does, so that a second valid use
+/// can be told from a wrong one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct CodeState {
+    #[serde(rename = "h")]
+    pub(crate) challenge: CodeChallenge,
+    #[serde(rename = "u")]
+    pub(crate) redirect_uri: String,
+    #[serde(rename = "e")]
+    pub(crate) expires_at: Timestamp,
+    #[serde(rename = "d", default)]
+    pub(crate) redeemed: bool,
+}
+
+/// Where the rotation of a grant's refresh tokens stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RefreshState {
+    #[serde(rename = "k")]
+    pub(crate) mac_key: Key,
+    #[serde(rename = "n")]
+    pub(crate) generation: u32,
+    #[serde(rename = "t")]
+    pub(crate) rotated_at: Timestamp,
+}
+
+/// The upstream tokens behind a grant, and who is refreshing them.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct UpstreamState {
+    #[serde(rename = "a")]
+    access: Zeroizing<String>,
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    refresh: Option<Zeroizing<String>>,
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_at: Option<Timestamp>,
+    /// From here on it is refreshed: a little ahead of its end, less for a short life.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refresh_from: Option<Timestamp>,
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lease: Option<Lease>,
+}
+
+/// One process refreshes the upstream tokens; until this moment the others wait for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lease {
+    #[serde(rename = "i")]
+    pub(crate) holder: u64,
+    #[serde(rename = "u")]
+    pub(crate) until: Timestamp,
+}
+
+impl Grant {
+    /// The names it is listed under: its subject and its client.
+    pub(crate) fn indexes(&self) -> Vec<IndexName> {
+        vec![
+            IndexName::new("subject", self.subject.as_bytes()),
+            IndexName::new("client", self.client.as_str().as_bytes()),
+        ]
+    }
+}
+
+impl UpstreamState {
+    pub(crate) fn new(tokens: &UpstreamTokens, now: Timestamp) -> Self {
+        let ahead = |end: Timestamp| (end.since(now) / 10).min(AHEAD);
+        Self {
+            access: tokens.access_token.expose().to_owned().into(),
+            refresh: tokens
+                .refresh_token
+                .as_ref()
+                .map(|t| t.expose().to_owned().into()),
+            expires_at: tokens.expires_at,
+            refresh_from: tokens.expires_at.map(|end| end.minus(ahead(end))),
+            lease: None,
+        }
+    }
+
+    pub(crate) fn access_token(&self) -> AccessToken {
+        AccessToken::new(self.access.as_str())
+    }
+
+    pub(crate) fn refresh_token(&self) -> Option<RefreshToken> {
+        self.refresh
+            .as_ref()
+            .map(|token| RefreshToken::new(token.as_str()))
+    }
+
+    /// Whether the refresh token is still this one.
+    pub(crate) fn has_refresh_token(&self, token: &RefreshToken) -> bool {
+        self.refresh_token().is_some_and(|held| held.matches(token))
+    }
+}
+
+impl std::fmt::Debug for UpstreamState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UpstreamState")
+            .field("expires_at", &self.expires_at)
+            .field("lease", &self.lease)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An upstream token is refreshed at most this long before it ends.
+const AHEAD: Duration = Duration::from_secs(30);
+
+/// 32 secret bytes; base64url in a record.
+#[derive(Clone)]
+pub(crate) struct Key(Zeroizing<[u8; 32]>);
+
+impl Key {
+    pub(crate) fn generate(random: &dyn Random) -> Self {
+        Self(Zeroizing::new(random.bytes()))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key([redacted])")
+    }
+}
+
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Zeroizing::new(URL_SAFE_NO_PAD.encode(self.as_bytes())))
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        let bytes = Zeroizing::new(
+            URL_SAFE_NO_PAD
+                .decode(text.as_bytes())
+                .map_err(serde::de::Error::custom)?,
+        );
+        let bytes = <[u8; 32]>::try_from(bytes.as_slice()).map_err(serde::de::Error::custom)?;
+        Ok(Self(Zeroizing::new(bytes)))
+    }
+}

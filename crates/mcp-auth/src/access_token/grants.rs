@@ -1,0 +1,265 @@
+//! The grants in the store, and what this process remembers of them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use super::{Grant, GrantHandle, Principal, upstream_token::GrantUpstream};
+use crate::{
+    oauth::{Clock, Issuer, Random, Timestamp},
+    store::{Insert, Loaded, RecordKey, Records, Replace, StoreError, Version},
+    upstream::Upstream,
+};
+
+/// Loads, swaps and revokes grants; keeps those just checked for the revocation bound.
+#[derive(Debug)]
+pub(crate) struct Grants {
+    pub(super) records: Records,
+    pub(super) upstream: Arc<dyn Upstream>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+    issuer: Arc<str>,
+    settings: GrantsSettings,
+    cache: GrantCache,
+    itself: Weak<Self>,
+}
+
+/// How long this process may believe what it last read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GrantsSettings {
+    /// A revocation elsewhere is seen here at the latest after this; zero reads every time.
+    pub(crate) revocation_bound: Duration,
+    /// While the store is away, a grant that was read this long ago is still served; none refuses
+    /// with 503 right after the bound.
+    pub(crate) serve_until: Option<Duration>,
+}
+
+/// A grant as it was read.
+pub(crate) type LoadedGrant = Loaded<Grant>;
+
+impl Grants {
+    pub(crate) fn new(
+        records: Records,
+        upstream: Arc<dyn Upstream>,
+        issuer: &Issuer,
+        settings: GrantsSettings,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|itself| Self {
+            records,
+            upstream,
+            clock,
+            random,
+            issuer: issuer.as_str().into(),
+            settings,
+            cache: GrantCache::default(),
+            itself: itself.clone(),
+        })
+    }
+
+    pub(crate) async fn insert(
+        &self,
+        handle: &GrantHandle,
+        grant: &Grant,
+        expires_at: Timestamp,
+    ) -> Result<Insert, StoreError> {
+        self.records
+            .insert(&handle.record_key(), grant, expires_at, grant.indexes())
+            .await
+    }
+
+    pub(crate) async fn load(
+        &self,
+        handle: &GrantHandle,
+    ) -> Result<Option<LoadedGrant>, StoreError> {
+        self.records.load(&handle.record_key()).await
+    }
+
+    /// Writes a changed grant in place of the version that was loaded.
+    pub(crate) async fn replace(
+        &self,
+        handle: &GrantHandle,
+        version: Version,
+        grant: &Grant,
+        expires_at: Timestamp,
+    ) -> Result<Replace, StoreError> {
+        self.records
+            .replace(
+                &handle.record_key(),
+                version,
+                grant,
+                expires_at,
+                grant.indexes(),
+            )
+            .await
+    }
+
+    /// Ends a grant: its codes, refresh tokens and access tokens are worth nothing from here on in
+    /// this process, and elsewhere within the revocation bound.
+    pub(crate) async fn revoke(
+        &self,
+        handle: &GrantHandle,
+        reason: &'static str,
+    ) -> Result<(), StoreError> {
+        self.cache.forget(handle);
+        self.records.remove(&handle.record_key()).await?;
+        // Again: a check that was under way may have remembered it meanwhile.
+        self.cache.forget(handle);
+        tracing::info!(
+            event = "grant_revoked",
+            reason,
+            grant = handle.log_name(),
+            "a grant was revoked"
+        );
+        Ok(())
+    }
+
+    /// Whom a grant speaks for, if this process read it within the revocation bound.
+    pub(crate) fn cached(&self, handle: &GrantHandle) -> Option<Principal> {
+        self.remembered(handle, self.settings.revocation_bound)
+    }
+
+    /// Whom a grant speaks for, read from the store.
+    pub(crate) async fn checked(
+        &self,
+        handle: &GrantHandle,
+    ) -> Result<Option<Principal>, StoreError> {
+        let started = self.cache.epoch(handle);
+        let read_at = self.clock.now();
+        match self.load(handle).await {
+            Ok(Some(loaded)) if is_redeemed(&loaded.value) => {
+                let principal = self.principal(handle, &loaded.value);
+                self.cache
+                    .remember(handle, &principal, read_at, loaded.expires_at, started);
+                Ok(Some(principal))
+            }
+            Ok(_) => {
+                self.cache.forget(handle);
+                Ok(None)
+            }
+            Err(error) => match self
+                .settings
+                .serve_until
+                .and_then(|age| self.remembered(handle, age))
+            {
+                Some(principal) => Ok(Some(principal)),
+                None => Err(error),
+            },
+        }
+    }
+
+    fn remembered(&self, handle: &GrantHandle, at_most: Duration) -> Option<Principal> {
+        let now = self.clock.now();
+        let entry = self.cache.entry(handle)?;
+        // A clock that went backwards makes nothing younger than it is: then the store is asked.
+        let fresh = now >= entry.read_at && now.since(entry.read_at) < at_most;
+        (fresh && now < entry.expires_at).then_some(entry.principal)
+    }
+
+    fn principal(&self, handle: &GrantHandle, grant: &Grant) -> Principal {
+        let principal = Principal::new(Arc::clone(&self.issuer), grant.subject.as_str())
+            .with_client(grant.client.clone())
+            .with_scopes(grant.scopes.clone())
+            .with_grant(handle.log_name());
+        match self.itself.upgrade() {
+            Some(grants) => principal.with_upstream(Arc::new(GrantUpstream::new(grants, *handle))),
+            None => principal,
+        }
+    }
+}
+
+/// A grant whose code was never redeemed opens nothing.
+fn is_redeemed(grant: &Grant) -> bool {
+    grant.code.as_ref().is_none_or(|code| code.redeemed)
+}
+
+/// The record that leads from a code to its grant.
+pub(crate) fn code_key(code: &crate::oauth::AuthorizationCode) -> RecordKey {
+    RecordKey::new("code", code.expose().as_bytes())
+}
+
+#[derive(Debug)]
+struct GrantCache {
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    entries: HashMap<GrantHandle, Entry>,
+    /// Counts what was forgotten, so that a read that began before cannot bring it back.
+    forgotten: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    principal: Principal,
+    read_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+const SHARDS: usize = 16;
+/// Of one shard; past it the shard starts over.
+const MAX_ENTRIES: usize = 4096;
+
+impl Default for GrantCache {
+    fn default() -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+        }
+    }
+}
+
+impl GrantCache {
+    fn entry(&self, handle: &GrantHandle) -> Option<Entry> {
+        self.shard(handle)?.entries.get(handle).cloned()
+    }
+
+    fn epoch(&self, handle: &GrantHandle) -> Option<u64> {
+        Some(self.shard(handle)?.forgotten)
+    }
+
+    fn remember(
+        &self,
+        handle: &GrantHandle,
+        principal: &Principal,
+        read_at: Timestamp,
+        expires_at: Timestamp,
+        started: Option<u64>,
+    ) {
+        let Some(mut shard) = self.shard(handle) else {
+            return;
+        };
+        if started != Some(shard.forgotten) {
+            return;
+        }
+        if shard.entries.len() >= MAX_ENTRIES && !shard.entries.contains_key(handle) {
+            shard.entries.clear();
+        }
+        let entry = Entry {
+            principal: principal.clone(),
+            read_at,
+            expires_at,
+        };
+        shard.entries.insert(*handle, entry);
+    }
+
+    fn forget(&self, handle: &GrantHandle) {
+        if let Some(mut shard) = self.shard(handle) {
+            shard.entries.remove(handle);
+            shard.forgotten += 1;
+        }
+    }
+
+    fn shard(&self, handle: &GrantHandle) -> Option<MutexGuard<'_, Shard>> {
+        let at = usize::from(*handle.as_bytes().first()?) % SHARDS;
+        Some(
+            self.shards
+                .get(at)?
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+}

@@ -1,0 +1,205 @@
+//! The upstream tokens behind a grant: refreshed when they need it, by one process at a time.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{
+    GrantHandle, Grants, LoadedGrant, UpstreamTokenError, UpstreamTokenSource,
+    grant::{Lease, UpstreamState},
+};
+use crate::{
+    oauth::{AccessToken, RefreshToken},
+    store::{Replace, StoreError},
+    upstream::{UpstreamError, UpstreamTokens},
+};
+
+/// Longer than the upstream's deadline: a holder that is still alive is done before it ends.
+const LEASE: Duration = Duration::from_secs(15);
+/// How often a waiting process looks, and how often at most.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOKS: u32 = 240;
+
+/// The upstream tokens of one grant.
+#[derive(Debug)]
+pub(super) struct GrantUpstream {
+    grants: Arc<Grants>,
+    handle: GrantHandle,
+}
+
+impl GrantUpstream {
+    pub(super) const fn new(grants: Arc<Grants>, handle: GrantHandle) -> Self {
+        Self { grants, handle }
+    }
+}
+
+#[async_trait]
+impl UpstreamTokenSource for GrantUpstream {
+    async fn upstream_token(&self) -> Result<AccessToken, UpstreamTokenError> {
+        let loaded = self.grants.with_fresh_upstream(&self.handle).await?;
+        Ok(loaded.value.upstream.access_token())
+    }
+}
+
+impl Grants {
+    /// The grant with upstream tokens that are good, refreshed first if they have to be.
+    ///
+    /// A lease, written into the grant by swap, makes one process refresh while the others wait for
+    /// its result. Only a definite `invalid_grant` of the upstream ends the grant; an outage keeps
+    /// it.
+    pub(crate) async fn with_fresh_upstream(
+        &self,
+        handle: &GrantHandle,
+    ) -> Result<LoadedGrant, UpstreamTokenError> {
+        for _ in 0..LOOKS {
+            let loaded = self
+                .load(handle)
+                .await
+                .map_err(away)?
+                .ok_or(UpstreamTokenError::GrantGone)?;
+            let refresh_token = match self.need(&loaded.value.upstream) {
+                Need::Nothing => return Ok(loaded),
+                Need::NewLogin => return Err(UpstreamTokenError::GrantGone),
+                Need::Refresh(token) => token,
+            };
+            let now = self.clock.now();
+            if loaded
+                .value
+                .upstream
+                .lease
+                .as_ref()
+                .is_some_and(|lease| now < lease.until)
+            {
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
+            }
+            let lease = Lease {
+                holder: u64::from_be_bytes(self.random.bytes()),
+                until: now.plus(LEASE),
+            };
+            if self
+                .change_upstream(handle, loaded, |upstream| {
+                    upstream.lease = Some(lease.clone())
+                })
+                .await?
+                == Replace::Replaced
+            {
+                self.refresh_under(handle, &lease, &refresh_token).await?;
+            }
+        }
+        Err(UpstreamTokenError::Unavailable(None))
+    }
+
+    fn need(&self, upstream: &UpstreamState) -> Need {
+        let now = self.clock.now();
+        match (
+            upstream.refresh_from,
+            upstream.expires_at,
+            upstream.refresh_token(),
+        ) {
+            (Some(from), _, Some(token)) if from <= now => Need::Refresh(token),
+            (_, Some(end), None) if end <= now => Need::NewLogin,
+            _ => Need::Nothing,
+        }
+    }
+
+    async fn refresh_under(
+        &self,
+        handle: &GrantHandle,
+        lease: &Lease,
+        token: &RefreshToken,
+    ) -> Result<(), UpstreamTokenError> {
+        match self.upstream.refresh(token).await {
+            Ok(tokens) => self.keep(handle, token, &tokens).await,
+            Err(UpstreamError::InvalidGrant) => self.upstream_said_no(handle, token).await,
+            Err(error) => {
+                tracing::warn!(event = "upstream_refresh_failed", fault = "upstream", reason = %error, grant = handle.log_name());
+                self.give_up(handle, lease).await;
+                Err(UpstreamTokenError::Unavailable(Some(error.into())))
+            }
+        }
+    }
+
+    /// Writes what the upstream gave; whoever swapped the grant meanwhile swapped something else.
+    async fn keep(
+        &self,
+        handle: &GrantHandle,
+        used: &RefreshToken,
+        tokens: &UpstreamTokens,
+    ) -> Result<(), UpstreamTokenError> {
+        loop {
+            let loaded = self
+                .load(handle)
+                .await
+                .map_err(away)?
+                .ok_or(UpstreamTokenError::GrantGone)?;
+            if !loaded.value.upstream.has_refresh_token(used) {
+                return Ok(()); // a later holder was faster; its tokens are newer
+            }
+            if self
+                .change_upstream(handle, loaded, |upstream| {
+                    *upstream = UpstreamState::new(tokens, now)
+                })
+                .await?
+                == Replace::Replaced
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The upstream ended the grant, unless another process rotated the token away under us.
+    async fn upstream_said_no(
+        &self,
+        handle: &GrantHandle,
+        used: &RefreshToken,
+    ) -> Result<(), UpstreamTokenError> {
+        let loaded = self
+            .load(handle)
+            .await
+            .map_err(away)?
+            .ok_or(UpstreamTokenError::GrantGone)?;
+        if !loaded.value.upstream.has_refresh_token(used) {
+            return Ok(());
+        }
+        self.revoke(handle, "the upstream ended its grant")
+            .await
+            .map_err(away)?;
+        Err(UpstreamTokenError::GrantGone)
+    }
+
+    /// Takes the lease back, so that the next one need not wait for its end.
+    async fn give_up(&self, handle: &GrantHandle, lease: &Lease) {
+        if let Ok(Some(loaded)) = self.load(handle).await
+            && loaded.value.upstream.lease.as_ref() == Some(lease)
+        {
+            let _ = self
+                .change_upstream(handle, loaded, |upstream| upstream.lease = None)
+                .await;
+        }
+    }
+
+    async fn change_upstream(
+        &self,
+        handle: &GrantHandle,
+        loaded: LoadedGrant,
+        change: impl FnOnce(&mut UpstreamState),
+    ) -> Result<Replace, UpstreamTokenError> {
+        let mut grant = loaded.value;
+        change(&mut grant.upstream);
+        self.replace(handle, loaded.version, &grant, loaded.expires_at)
+            .await
+            .map_err(away)
+    }
+}
+
+enum Need {
+    Nothing,
+    Refresh(RefreshToken),
+    /// The token ended and nothing renews it.
+    NewLogin,
+}
+
+fn away(error: StoreError) -> UpstreamTokenError {
+    UpstreamTokenError::Unavailable(Some(error.into()))
+}

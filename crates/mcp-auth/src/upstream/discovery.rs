@@ -1,0 +1,146 @@
+//! The upstream's endpoints: configured, or read from its metadata when first needed.
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use url::Url;
+
+use super::UpstreamError;
+use crate::{
+    net::{HttpClient, HttpError},
+    oauth::{AuthorizationServerMetadata, Issuer},
+};
+
+/// Where the upstream is spoken to.
+#[derive(Debug, Clone)]
+pub(super) struct UpstreamEndpoints {
+    pub(super) issuer: Option<Issuer>,
+    pub(super) sends_iss: bool,
+    pub(super) authorization: String,
+    pub(super) token: String,
+    pub(super) userinfo: String,
+}
+
+const MAX_DOCUMENT: usize = 256 * 1024;
+
+/// Reads the metadata of an issuer: RFC 8414 first, then OpenID Connect Discovery.
+pub(super) async fn discover(
+    http: &dyn HttpClient,
+    issuer: &Issuer,
+) -> Result<UpstreamEndpoints, UpstreamError> {
+    let mut last = UpstreamError::Outage("no metadata document");
+    for url in well_known_urls(issuer) {
+        let request = Request::get(&url)
+            .header("accept", "application/json")
+            .body(Bytes::new());
+        let request = request.map_err(|_| UpstreamError::Refused("its issuer makes no URL"))?;
+        match http.send(request, MAX_DOCUMENT).await {
+            Ok(answer) if answer.status() == StatusCode::OK => {
+                return endpoints(answer.body(), issuer);
+            }
+            Ok(answer) if answer.status().is_server_error() => {
+                last = UpstreamError::Outage("its metadata answers 5xx")
+            }
+            Ok(_) => {}
+            Err(HttpError::NotSent(source)) => return Err(UpstreamError::NotReached(source)),
+            Err(_) => last = UpstreamError::Outage("its metadata gives no answer"),
+        }
+    }
+    Err(last)
+}
+
+fn endpoints(document: &[u8], issuer: &Issuer) -> Result<UpstreamEndpoints, UpstreamError> {
+    let metadata: AuthorizationServerMetadata = serde_json::from_slice(document)
+        .map_err(|_| UpstreamError::Outage("its metadata is not a metadata document"))?;
+    // RFC 8414 §3.3: the document must name the issuer it was asked for, byte for byte.
+    if metadata.issuer != *issuer {
+        return Err(UpstreamError::Refused("its metadata names another issuer"));
+    }
+    let userinfo = metadata.userinfo_endpoint.ok_or(UpstreamError::Refused(
+        "its metadata names no userinfo_endpoint",
+    ))?;
+    for endpoint in [
+        &metadata.authorization_endpoint,
+        &metadata.token_endpoint,
+        &userinfo,
+    ] {
+        // RFC 8414 §2: https, or http on loopback, which is what an issuer is.
+        let origin = endpoint.split(['?', '#']).next().unwrap_or_default();
+        Issuer::parse(origin)
+            .map_err(|_| UpstreamError::Refused("its metadata names an endpoint without https"))?;
+    }
+    Ok(UpstreamEndpoints {
+        issuer: Some(metadata.issuer),
+        sends_iss: metadata.authorization_response_iss_parameter_supported,
+        authorization: metadata.authorization_endpoint,
+        token: metadata.token_endpoint,
+        userinfo,
+    })
+}
+
+/// The forms a document can be at, in the order clients try them (RFC 8414 §3.1, §5).
+fn well_known_urls(issuer: &Issuer) -> Vec<String> {
+    let Ok(url) = Url::parse(issuer.as_str()) else {
+        return Vec::new();
+    };
+    let origin = url.origin().ascii_serialization();
+    let path = url.path().trim_end_matches('/');
+    let mut urls = vec![
+        format!("{origin}/.well-known/oauth-authorization-server{path}"),
+        format!("{origin}/.well-known/openid-configuration{path}"),
+    ];
+    if !path.is_empty() {
+        urls.push(format!("{origin}{path}/.well-known/openid-configuration"));
+    }
+    urls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_every_form() {
+        let urls = |text| well_known_urls(&Issuer::parse(text).unwrap());
+        assert_eq!(
+            urls("https://h.example/t1/"),
+            [
+                "https://h.example/.well-known/oauth-authorization-server/t1",
+                "https://h.example/.well-known/openid-configuration/t1",
+                "https://h.example/t1/.well-known/openid-configuration",
+            ]
+        );
+        assert_eq!(urls("https://h.example").len(), 2);
+    }
+
+    #[test]
+    fn refuses_metadata_of_another_issuer() {
+        let document = |issuer: &str, token: &str| {
+            serde_json::json!({"issuer": issuer, "authorization_endpoint": "https://h.example/a", "token_endpoint": token,
+                "userinfo_endpoint": "https://h.example/u"})
+            .to_string()
+        };
+        let issuer = Issuer::parse("https://h.example").unwrap();
+        assert!(
+            endpoints(
+                document("https://h.example", "https://h.example/t").as_bytes(),
+                &issuer
+            )
+            .is_ok()
+        );
+        assert!(
+            endpoints(
+                document("https://h.example/", "https://h.example/t").as_bytes(),
+                &issuer
+            )
+            .is_err()
+        );
+        assert!(
+            endpoints(
+                document("https://h.example", "http://h.example/t").as_bytes(),
+                &issuer
+            )
+            .is_err()
+        );
+        assert!(endpoints(b"<html>", &issuer).is_err());
+    }
+}

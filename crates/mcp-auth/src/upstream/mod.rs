@@ -1,0 +1,217 @@
+//! This process as somebody else's client: the third-party authorization server behind ours.
+
+mod discovery;
+mod oauth_upstream;
+mod token_request;
+mod userinfo;
+
+use async_trait::async_trait;
+
+pub use oauth_upstream::{OAuthUpstream, OAuthUpstreamBuilder};
+
+use crate::oauth::{AccessToken, AuthorizationCode, CodeVerifier, Issuer, RefreshToken, Timestamp};
+
+/// The third-party authorization server that knows the users.
+///
+/// [`OAuthUpstream`] speaks to any OAuth 2.0 or OpenID provider; another implementation can stand
+/// for anything that sends a browser back with a code.
+#[async_trait]
+pub trait Upstream: std::fmt::Debug + Send + Sync {
+    /// What sets this upstream's subjects apart from another's, for ever: a subject of ours is
+    /// `namespace|sub`.
+    fn namespace(&self) -> &str;
+
+    /// Where the user signs in, as the consent page says it: a host name.
+    fn display_host(&self) -> &str;
+
+    /// What the upstream is asked for, as the consent page says it.
+    fn scopes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The URL the browser is sent to.
+    ///
+    /// # Errors
+    ///
+    /// When the upstream's endpoints are not known and cannot be found out right now.
+    async fn authorization_url(
+        &self,
+        request: &UpstreamAuthorization<'_>,
+    ) -> Result<String, UpstreamError>;
+
+    /// The issuer that must stand in the callback's `iss` (RFC 9207 §2.4).
+    ///
+    /// # Errors
+    ///
+    /// When it is not known and cannot be found out right now.
+    async fn expected_issuer(&self) -> Result<ExpectedIssuer, UpstreamError>;
+
+    /// Redeems the upstream's code and learns who the user is.
+    ///
+    /// # Errors
+    ///
+    /// When there are no tokens or no verified identity.
+    async fn redeem(
+        &self,
+        code: &AuthorizationCode,
+        verifier: &CodeVerifier,
+        redirect_uri: &str,
+    ) -> Result<UpstreamLogin, UpstreamError>;
+
+    /// Redeems a refresh token.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamError::InvalidGrant`] only when the upstream said so: it ends the user's grant.
+    async fn refresh(&self, token: &RefreshToken) -> Result<UpstreamTokens, UpstreamError>;
+}
+
+const _: Option<&dyn Upstream> = None;
+
+/// What the browser carries to the upstream.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct UpstreamAuthorization<'a> {
+    /// Our own `state`, never the host's.
+    pub state: &'a str,
+    /// Our own PKCE verifier, never the host's.
+    pub verifier: &'a CodeVerifier,
+    /// Our callback.
+    pub redirect_uri: &'a str,
+}
+
+impl<'a> UpstreamAuthorization<'a> {
+    /// The three together.
+    #[must_use]
+    pub const fn new(state: &'a str, verifier: &'a CodeVerifier, redirect_uri: &'a str) -> Self {
+        Self {
+            state,
+            verifier,
+            redirect_uri,
+        }
+    }
+}
+
+/// How to judge the `iss` of a callback: the four-row rule of the MCP specification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExpectedIssuer {
+    /// The upstream says it always sends `iss`: it must be there and be this one.
+    Required(Issuer),
+    /// The upstream says nothing: if it is there, it must be this one.
+    IfPresent(Issuer),
+    /// The upstream has no issuer: one that is there is refused.
+    Unknown,
+}
+
+impl ExpectedIssuer {
+    /// Whether a callback with this `iss` may be acted on; compared byte for byte.
+    #[must_use]
+    pub fn accepts(&self, iss: Option<&str>) -> bool {
+        match (self, iss) {
+            (Self::Required(issuer) | Self::IfPresent(issuer), Some(iss)) => issuer.as_str() == iss,
+            (Self::Required(_), None) | (Self::Unknown, Some(_)) => false,
+            (Self::IfPresent(_) | Self::Unknown, None) => true,
+        }
+    }
+}
+
+/// A finished login at the upstream.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct UpstreamLogin {
+    /// Its tokens.
+    pub tokens: UpstreamTokens,
+    /// Who the user is.
+    pub identity: UpstreamIdentity,
+}
+
+impl UpstreamLogin {
+    /// Tokens and identity together.
+    #[must_use]
+    pub const fn new(tokens: UpstreamTokens, identity: UpstreamIdentity) -> Self {
+        Self { tokens, identity }
+    }
+}
+
+/// What the upstream gave us; it never leaves to a host.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct UpstreamTokens {
+    /// For calls to the upstream's API.
+    pub access_token: AccessToken,
+    /// For the next access token; none when the upstream gives none.
+    pub refresh_token: Option<RefreshToken>,
+    /// When the access token ends, if the upstream says.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl UpstreamTokens {
+    /// An access token alone.
+    #[must_use]
+    pub const fn new(access_token: AccessToken) -> Self {
+        Self {
+            access_token,
+            refresh_token: None,
+            expires_at: None,
+        }
+    }
+
+    /// With a refresh token.
+    #[must_use]
+    pub fn with_refresh_token(mut self, token: RefreshToken) -> Self {
+        self.refresh_token = Some(token);
+        self
+    }
+
+    /// Good until this moment.
+    #[must_use]
+    pub const fn with_expiry(mut self, expires_at: Timestamp) -> Self {
+        self.expires_at = Some(expires_at);
+        self
+    }
+}
+
+/// Who the user is, as the upstream's userinfo endpoint said it over a fresh token.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct UpstreamIdentity {
+    /// Unique and stable at the upstream.
+    pub subject: String,
+    /// Everything the upstream said.
+    pub claims: serde_json::Map<String, serde_json::Value>,
+}
+
+impl UpstreamIdentity {
+    /// A subject and what was said about it.
+    #[must_use]
+    pub const fn new(subject: String, claims: serde_json::Map<String, serde_json::Value>) -> Self {
+        Self { subject, claims }
+    }
+}
+
+/// Without the claims: they are personal.
+impl std::fmt::Debug for UpstreamIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UpstreamIdentity")
+            .field("subject", &self.subject)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the upstream gave nothing; never holds a token, a code or text of the upstream's.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpstreamError {
+    /// No request reached it: the same code or token can be sent again.
+    #[error("the upstream cannot be reached")]
+    NotReached(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A request may have arrived, but no usable answer came back.
+    #[error("the upstream gave no usable answer: {0}")]
+    Outage(&'static str),
+    /// It said `invalid_grant`: the code or the refresh token is finished.
+    #[error("the upstream refused the grant")]
+    InvalidGrant,
+    /// It refused for another reason, which only the operator can mend.
+    #[error("the upstream refused the request: {0}")]
+    Refused(&'static str),
+}

@@ -1,0 +1,280 @@
+//! Any OAuth 2.0 or OpenID provider as upstream.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use oauth2::{CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope};
+use tokio::sync::OnceCell;
+
+use super::{
+    ExpectedIssuer, Upstream, UpstreamAuthorization, UpstreamError, UpstreamLogin, UpstreamTokens,
+    discovery::{UpstreamEndpoints, discover},
+    token_request, userinfo,
+};
+use crate::{
+    BuildError,
+    net::HttpClient,
+    oauth::{
+        AuthorizationCode, ClientSecret, Clock, CodeVerifier, Issuer, RefreshToken, SystemClock,
+    },
+};
+
+/// Any OAuth 2.0 or OpenID provider, spoken to as its client.
+///
+/// The user's identity comes from the provider's userinfo endpoint, asked over TLS with the access
+/// token that was just issued (OpenID Connect Core §5.3).
+#[derive(Debug)]
+pub struct OAuthUpstream {
+    pub(super) client_id: String,
+    pub(super) client_secret: Option<ClientSecret>,
+    pub(super) http: Arc<dyn HttpClient>,
+    pub(super) clock: Arc<dyn Clock>,
+    issuer: Option<Issuer>,
+    endpoints: OnceCell<UpstreamEndpoints>,
+    scopes: Vec<String>,
+    namespace: String,
+    display_host: String,
+}
+
+/// Builds an [`OAuthUpstream`].
+#[derive(Debug)]
+pub struct OAuthUpstreamBuilder {
+    issuer: Option<String>,
+    endpoints: Option<[String; 3]>,
+    client_id: String,
+    client_secret: Option<ClientSecret>,
+    scopes: Vec<String>,
+    namespace: Option<String>,
+    http: Option<Arc<dyn HttpClient>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl OAuthUpstream {
+    /// A provider with a metadata document, read when it is first needed: the process starts
+    /// whether or not the provider is there.
+    pub fn with_issuer(
+        issuer: impl Into<String>,
+        client_id: impl Into<String>,
+    ) -> OAuthUpstreamBuilder {
+        OAuthUpstreamBuilder::new(Some(issuer.into()), None, client_id.into())
+    }
+
+    /// A provider without a metadata document: its authorization, token and userinfo endpoints.
+    pub fn with_endpoints(
+        authorization: impl Into<String>,
+        token: impl Into<String>,
+        userinfo: impl Into<String>,
+        client_id: impl Into<String>,
+    ) -> OAuthUpstreamBuilder {
+        let endpoints = [authorization.into(), token.into(), userinfo.into()];
+        OAuthUpstreamBuilder::new(None, Some(endpoints), client_id.into())
+    }
+
+    pub(super) async fn endpoints(&self) -> Result<&UpstreamEndpoints, UpstreamError> {
+        let find = || async {
+            match &self.issuer {
+                Some(issuer) => discover(&*self.http, issuer).await,
+                None => Err(UpstreamError::Refused(
+                    "it has neither issuer nor endpoints",
+                )),
+            }
+        };
+        self.endpoints.get_or_try_init(find).await
+    }
+}
+
+#[async_trait]
+impl Upstream for OAuthUpstream {
+    fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    fn display_host(&self) -> &str {
+        &self.display_host
+    }
+
+    fn scopes(&self) -> Vec<String> {
+        self.scopes.clone()
+    }
+
+    async fn authorization_url(
+        &self,
+        request: &UpstreamAuthorization<'_>,
+    ) -> Result<String, UpstreamError> {
+        let client = self.client().await?;
+        let redirect = RedirectUrl::new(request.redirect_uri.into())
+            .map_err(|_| UpstreamError::Refused("our callback is no URL"))?;
+        let verifier = PkceCodeVerifier::new(request.verifier.expose().into());
+        let state = request.state.to_owned();
+        let (url, _) = client
+            .authorize_url(move || CsrfToken::new(state))
+            .add_scopes(self.scopes.iter().cloned().map(Scope::new))
+            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
+            .set_redirect_uri(std::borrow::Cow::Owned(redirect))
+            .url();
+        Ok(url.into())
+    }
+
+    async fn expected_issuer(&self) -> Result<ExpectedIssuer, UpstreamError> {
+        let endpoints = self.endpoints().await?;
+        Ok(match (&endpoints.issuer, endpoints.sends_iss) {
+            (Some(issuer), true) => ExpectedIssuer::Required(issuer.clone()),
+            (Some(issuer), false) => ExpectedIssuer::IfPresent(issuer.clone()),
+            (None, _) => ExpectedIssuer::Unknown,
+        })
+    }
+
+    async fn redeem(
+        &self,
+        code: &AuthorizationCode,
+        verifier: &CodeVerifier,
+        redirect_uri: &str,
+    ) -> Result<UpstreamLogin, UpstreamError> {
+        let tokens = token_request::redeem_code(self, code, verifier, redirect_uri).await?;
+        let endpoint = &self.endpoints().await?.userinfo;
+        // From here on the code is spent, so an unreachable userinfo endpoint is an outage.
+        let identity = userinfo::identity(&*self.http, endpoint, &tokens.access_token).await?;
+        Ok(UpstreamLogin::new(tokens, identity))
+    }
+
+    async fn refresh(&self, token: &RefreshToken) -> Result<UpstreamTokens, UpstreamError> {
+        token_request::refresh(self, token).await
+    }
+}
+
+impl OAuthUpstreamBuilder {
+    fn new(issuer: Option<String>, endpoints: Option<[String; 3]>, client_id: String) -> Self {
+        Self {
+            issuer,
+            endpoints,
+            client_id,
+            client_secret: None,
+            scopes: Vec::new(),
+            namespace: None,
+            http: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// With the secret of our client there, sent in the `Authorization` header
+    /// (`client_secret_basic`).
+    #[must_use]
+    pub fn with_client_secret(mut self, secret: ClientSecret) -> Self {
+        self.client_secret = Some(secret);
+        self
+    }
+
+    /// With the scopes to ask for there, chosen by us and never by a host.
+    #[must_use]
+    pub fn with_scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// With a name that sets its subjects apart; by default its issuer without `https://`.
+    ///
+    /// # Security
+    ///
+    /// Subjects are `namespace|sub`: two upstreams with one namespace would share users.
+    #[must_use]
+    pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// With another HTTP client than the built-in one.
+    #[must_use]
+    pub fn with_http_client(mut self, http: Arc<dyn HttpClient>) -> Self {
+        self.http = Some(http);
+        self
+    }
+
+    /// With another clock than the system's.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Checks the arguments; the provider itself is not asked yet.
+    ///
+    /// # Errors
+    ///
+    /// When the issuer or an endpoint is not `https` (`http` on loopback), or there is no HTTP
+    /// client.
+    pub fn build(self) -> Result<OAuthUpstream, BuildError> {
+        let issuer = self.issuer.as_deref().map(Issuer::parse).transpose();
+        let issuer = issuer.map_err(|e| BuildError::argument("upstream issuer", e.to_string()))?;
+        let mut known = None;
+        if let Some([authorization, token, userinfo]) = self.endpoints {
+            for (argument, endpoint) in [
+                ("upstream authorization endpoint", &authorization),
+                ("upstream token endpoint", &token),
+                ("upstream userinfo endpoint", &userinfo),
+            ] {
+                let origin = endpoint.split(['?', '#']).next().unwrap_or_default();
+                Issuer::parse(origin).map_err(|_| {
+                    BuildError::argument(argument, "must be https, or http on loopback")
+                })?;
+            }
+            known = Some(UpstreamEndpoints {
+                issuer: None,
+                sends_iss: false,
+                authorization,
+                token,
+                userinfo,
+            });
+        }
+        if self.client_id.is_empty() {
+            return Err(BuildError::missing(
+                "upstream client_id",
+                "the client registered for this server at the upstream",
+            ));
+        }
+        let named = issuer
+            .as_ref()
+            .map(Issuer::as_str)
+            .or(known.as_ref().map(|e| e.authorization.as_str()));
+        let named = named.unwrap_or_default();
+        let bare = named.split_once("://").map_or(named, |(_, rest)| rest);
+        let host = bare.split('/').next().unwrap_or(bare).to_owned();
+        let namespace = self.namespace.unwrap_or_else(|| match issuer {
+            Some(_) => bare.to_owned(),
+            None => host.clone(),
+        });
+        if namespace.is_empty() || namespace.contains('|') {
+            return Err(BuildError::argument(
+                "upstream namespace",
+                "must not be empty and must not contain `|`",
+            ));
+        }
+        let http = match self.http {
+            Some(http) => http,
+            None => default_http_client()?,
+        };
+        Ok(OAuthUpstream {
+            client_id: self.client_id,
+            client_secret: self.client_secret,
+            http,
+            clock: self.clock,
+            issuer,
+            endpoints: OnceCell::new_with(known),
+            scopes: self.scopes,
+            namespace,
+            display_host: host,
+        })
+    }
+}
+
+#[cfg(feature = "http-client")]
+fn default_http_client() -> Result<Arc<dyn HttpClient>, BuildError> {
+    Ok(Arc::new(crate::net::ReqwestClient::new()?))
+}
+
+#[cfg(not(feature = "http-client"))]
+fn default_http_client() -> Result<Arc<dyn HttpClient>, BuildError> {
+    Err(BuildError::missing(
+        "HTTP client",
+        "give one, or turn the feature `http-client` on",
+    ))
+}

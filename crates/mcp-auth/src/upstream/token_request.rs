@@ -1,0 +1,236 @@
+//! Our requests at the upstream's token endpoint, made by the `oauth2` crate over our own client.
+
+use std::{borrow::Cow, pin::Pin, sync::Arc, time::Duration};
+
+use oauth2::{
+    AsyncHttpClient, AuthUrl, Client, ClientId, EndpointNotSet, EndpointSet, HttpRequest,
+    HttpResponse, PkceCodeVerifier, RedirectUrl, RequestTokenError, StandardRevocableToken,
+    TokenResponse, TokenUrl,
+    basic::{
+        BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse,
+        BasicTokenIntrospectionResponse,
+    },
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{OAuthUpstream, UpstreamError, UpstreamTokens};
+use crate::{
+    net::{HttpClient, HttpError},
+    oauth::{AccessToken, AuthorizationCode, CodeVerifier, RefreshToken},
+};
+
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// No token lives longer than this for us, whatever the upstream says.
+const MAX_LIFETIME: u64 = 365 * 24 * 3600;
+
+pub(super) type UpstreamClient = Client<
+    BasicErrorResponse,
+    UpstreamTokenResponse,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
+pub(super) async fn redeem_code(
+    upstream: &OAuthUpstream,
+    code: &AuthorizationCode,
+    verifier: &CodeVerifier,
+    redirect_uri: &str,
+) -> Result<UpstreamTokens, UpstreamError> {
+    let client = upstream.client().await?;
+    let redirect = RedirectUrl::new(redirect_uri.into())
+        .map_err(|_| UpstreamError::Refused("our callback is no URL"))?;
+    let answer = client
+        .exchange_code(oauth2::AuthorizationCode::new(code.expose().into()))
+        .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().into()))
+        .set_redirect_uri(Cow::Owned(redirect))
+        .request_async(&Door(Arc::clone(&upstream.http)))
+        .await;
+    tokens(upstream, answer)
+}
+
+pub(super) async fn refresh(
+    upstream: &OAuthUpstream,
+    token: &RefreshToken,
+) -> Result<UpstreamTokens, UpstreamError> {
+    let client = upstream.client().await?;
+    let old = oauth2::RefreshToken::new(token.expose().into());
+    let answer = client
+        .exchange_refresh_token(&old)
+        .request_async(&Door(Arc::clone(&upstream.http)))
+        .await;
+    let mut tokens = tokens(upstream, answer)?;
+    // RFC 6749 §6: without a new refresh token the old one goes on.
+    tokens.refresh_token.get_or_insert_with(|| token.clone());
+    Ok(tokens)
+}
+
+impl OAuthUpstream {
+    pub(super) async fn client(&self) -> Result<UpstreamClient, UpstreamError> {
+        let endpoints = self.endpoints().await?;
+        let broken = |_| UpstreamError::Refused("one of its endpoints is no URL");
+        let mut client = Client::new(ClientId::new(self.client_id.clone()))
+            .set_auth_uri(AuthUrl::new(endpoints.authorization.clone()).map_err(broken)?)
+            .set_token_uri(TokenUrl::new(endpoints.token.clone()).map_err(broken)?);
+        if let Some(secret) = &self.client_secret {
+            client = client.set_client_secret(oauth2::ClientSecret::new(secret.expose().into()));
+        }
+        Ok(client)
+    }
+}
+
+/// Carries the requests of the `oauth2` crate over our client.
+///
+/// A 5xx never counts as an answer: whatever its body says, the grant is not judged by it.
+struct Door(Arc<dyn HttpClient>);
+
+impl<'c> AsyncHttpClient<'c> for Door {
+    type Error = HttpError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        let http = Arc::clone(&self.0);
+        Box::pin(async move {
+            let answer = http.send(request.map(Into::into), MAX_ANSWER).await?;
+            if answer.status().is_server_error() {
+                return Err(HttpError::NoAnswer("the upstream answered 5xx".into()));
+            }
+            Ok(answer.map(|body| body.to_vec()))
+        })
+    }
+}
+
+fn tokens(
+    upstream: &OAuthUpstream,
+    answer: Result<UpstreamTokenResponse, RequestTokenError<HttpError, BasicErrorResponse>>,
+) -> Result<UpstreamTokens, UpstreamError> {
+    let answer = answer.map_err(|error| match error {
+        RequestTokenError::ServerResponse(refusal) => match refusal.error() {
+            BasicErrorResponseType::InvalidGrant => UpstreamError::InvalidGrant,
+            BasicErrorResponseType::InvalidClient => {
+                UpstreamError::Refused("it does not accept our client: check its id and secret")
+            }
+            BasicErrorResponseType::Extension(code) if code == "temporarily_unavailable" => {
+                UpstreamError::Outage("it says that it is temporarily unavailable")
+            }
+            _ => UpstreamError::Refused("its token endpoint refused the request"),
+        },
+        RequestTokenError::Request(HttpError::NotSent(source)) => UpstreamError::NotReached(source),
+        RequestTokenError::Request(HttpError::NoAnswer(_)) => {
+            UpstreamError::Outage("its token endpoint gave no answer")
+        }
+        RequestTokenError::Request(HttpError::TooLarge) => {
+            UpstreamError::Outage("its token answer is too large")
+        }
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            UpstreamError::Outage("its token answer is not one")
+        }
+    })?;
+    if answer.access_token.secret().is_empty() {
+        return Err(UpstreamError::Outage("its token answer is not one"));
+    }
+    let now = upstream.clock.now();
+    Ok(UpstreamTokens {
+        access_token: AccessToken::new(answer.access_token.secret().as_str()),
+        refresh_token: answer
+            .refresh_token
+            .filter(|t| !t.secret().is_empty())
+            .map(|t| RefreshToken::new(t.secret().as_str())),
+        expires_at: answer
+            .expires_in
+            .map(|Lifetime(seconds)| now.plus(Duration::from_secs(seconds))),
+    })
+}
+
+/// A token answer as providers really send it (RFC 6749 §5.1).
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct UpstreamTokenResponse {
+    access_token: oauth2::AccessToken,
+    #[serde(default)]
+    token_type: UpstreamTokenType,
+    #[serde(default, deserialize_with = "lifetime")]
+    expires_in: Option<Lifetime>,
+    refresh_token: Option<oauth2::RefreshToken>,
+}
+
+/// Seconds; clamped to a year.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Lifetime(u64);
+
+/// A number, or a number in a string; what is neither, or is not positive, is not told.
+fn lifetime<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Lifetime>, D::Error> {
+    let told = match Value::deserialize(deserializer)? {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse::<f64>().ok(),
+        _ => None,
+    };
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    // within bounds by the filter
+    Ok(told
+        .filter(|seconds| *seconds >= 1.0)
+        .map(|seconds| Lifetime((seconds as u64).min(MAX_LIFETIME))))
+}
+
+/// Only a bearer token is of use to us, whatever its spelling.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub(super) struct UpstreamTokenType(String);
+
+impl oauth2::TokenType for UpstreamTokenType {}
+
+impl TokenResponse for UpstreamTokenResponse {
+    type TokenType = UpstreamTokenType;
+
+    fn access_token(&self) -> &oauth2::AccessToken {
+        &self.access_token
+    }
+
+    fn token_type(&self) -> &UpstreamTokenType {
+        &self.token_type
+    }
+
+    fn expires_in(&self) -> Option<Duration> {
+        self.expires_in
+            .map(|Lifetime(seconds)| Duration::from_secs(seconds))
+    }
+
+    fn refresh_token(&self) -> Option<&oauth2::RefreshToken> {
+        self.refresh_token.as_ref()
+    }
+
+    fn scopes(&self) -> Option<&Vec<oauth2::Scope>> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// TIM-04.
+    #[test]
+    fn clamps_strange_lifetimes() {
+        let told = |value: &str| {
+            let text =
+                format!(r#"{{"access_token":"t","token_type":"Bearer","expires_in":{value}}}"#);
+            serde_json::from_str::<UpstreamTokenResponse>(&text)
+                .unwrap()
+                .expires_in
+                .map(|Lifetime(seconds)| seconds)
+        };
+        assert_eq!(told("300"), Some(300));
+        assert_eq!(told("\"300\""), Some(300));
+        assert_eq!(told("1e30"), Some(MAX_LIFETIME));
+        for nothing in ["-5", "0", "\"soon\"", "null", "[1]", "{}", "true"] {
+            assert_eq!(told(nothing), None, "{nothing}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Who the user is (OpenID Connect Core §5.3).
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, StatusCode, header::AUTHORIZATION};
+use serde_json::{Map, Value};
+
+use super::{UpstreamError, UpstreamIdentity};
+use crate::{net::HttpClient, oauth::AccessToken};
+
+const MAX_ANSWER: usize = 64 * 1024;
+const MAX_SUBJECT: usize = 255;
+
+/// Asks the userinfo endpoint with a token that was just issued.
+pub(super) async fn identity(
+    http: &dyn HttpClient,
+    endpoint: &str,
+    token: &AccessToken,
+) -> Result<UpstreamIdentity, UpstreamError> {
+    let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose()))
+        .map_err(|_| UpstreamError::Outage("its access token fits no header"))?;
+    bearer.set_sensitive(true);
+    let request = Request::get(endpoint)
+        .header(AUTHORIZATION, bearer)
+        .header("accept", "application/json")
+        .body(Bytes::new())
+        .map_err(|_| UpstreamError::Refused("its userinfo endpoint is no URL"))?;
+    let answer = http
+        .send(request, MAX_ANSWER)
+        .await
+        .map_err(|_| UpstreamError::Outage("its userinfo endpoint gave no answer"))?;
+    match answer.status() {
+        StatusCode::OK => {}
+        status if status.is_server_error() => {
+            return Err(UpstreamError::Outage("its userinfo endpoint answers 5xx"));
+        }
+        _ => {
+            return Err(UpstreamError::Refused(
+                "its userinfo endpoint refused the token it just issued",
+            ));
+        }
+    }
+    let claims: Map<String, Value> = serde_json::from_slice(answer.body())
+        .map_err(|_| UpstreamError::Outage("its userinfo answer is no JSON object"))?;
+    let subject = subject(&claims).ok_or(UpstreamError::Refused(
+        "its userinfo answer has no usable `sub` or `id`",
+    ))?;
+    Ok(UpstreamIdentity::new(subject, claims))
+}
+
+/// `sub`, or the `id` of plain OAuth providers: text or a whole number.
+fn subject(claims: &Map<String, Value>) -> Option<String> {
+    let subject = match claims.get("sub").or_else(|| claims.get("id"))? {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_u64() => number.to_string(),
+        _ => return None,
+    };
+    let usable = !subject.is_empty()
+        && subject.len() <= MAX_SUBJECT
+        && !subject.chars().any(char::is_control);
+    usable.then_some(subject)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_only_a_usable_subject() {
+        let of = |text: &str| {
+            subject(
+                serde_json::from_str::<Value>(text)
+                    .unwrap()
+                    .as_object()
+                    .unwrap(),
+            )
+        };
+        assert_eq!(of(r#"{"sub":"u1"}"#).as_deref(), Some("u1"));
+        assert_eq!(of(r#"{"id":583231}"#).as_deref(), Some("583231"));
+        for bad in [
+            r#"{}"#,
+            r#"{"sub":""}"#,
+            r#"{"sub":null}"#,
+            r#"{"sub":"a\nb"}"#,
+            r#"{"sub":["u"]}"#,
+            r#"{"sub":1.5}"#,
+        ] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
+        assert_eq!(of(&format!(r#"{{"sub":"{}"}}"#, "x".repeat(256))), None);
+    }
+}
