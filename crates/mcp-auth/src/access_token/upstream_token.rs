@@ -127,6 +127,7 @@ impl Grants {
         used: &RefreshToken,
         tokens: &UpstreamTokens,
     ) -> Result<(), UpstreamTokenError> {
+        let now = self.clock.now();
         loop {
             let loaded = self
                 .load(handle)
