@@ -12,9 +12,9 @@ mod upstream_token;
 mod verifier;
 
 #[cfg(feature = "authorization-server")]
-pub(crate) use grant::{CodeState, Grant, GrantHandle, RefreshState};
+pub(crate) use grant::{CodeState, Grant, GrantHandle, Key, RefreshState, UpstreamState};
 #[cfg(feature = "authorization-server")]
-pub(crate) use grants::{Grants, GrantsSettings, LoadedGrant};
+pub(crate) use grants::{Grants, GrantsSettings, LoadedGrant, code_key};
 #[cfg(feature = "authorization-server")]
 pub(crate) use principal::UpstreamTokenSource;
 pub use principal::{Principal, UpstreamTokenError};

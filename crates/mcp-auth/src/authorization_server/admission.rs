@@ -1,0 +1,61 @@
+//! Whether a user who signed in at the upstream may come in, and with which scopes.
+
+use async_trait::async_trait;
+
+use crate::{
+    oauth::{ClientId, Scopes},
+    upstream::UpstreamIdentity,
+};
+
+/// Decides after the upstream login and before any grant exists.
+#[async_trait]
+pub trait Admission: std::fmt::Debug + Send + Sync {
+    /// Admits this identity through this client, with at most the scopes it consented to.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAdmitted`] sends the host `access_denied`.
+    async fn admit(
+        &self,
+        identity: &UpstreamIdentity,
+        client: &ClientId,
+        scopes: &Scopes,
+    ) -> Result<Admitted, NotAdmitted>;
+}
+
+const _: Option<&dyn Admission> = None;
+
+/// An admitted user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Admitted {
+    /// What the grant will allow; scopes beyond those consented to are dropped.
+    pub scopes: Scopes,
+}
+
+impl Admitted {
+    /// Admitted with these scopes.
+    #[must_use]
+    pub const fn with_scopes(scopes: Scopes) -> Self {
+        Self { scopes }
+    }
+}
+
+/// A user who may not come in; the reason is for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not admitted: {reason}")]
+pub struct NotAdmitted {
+    /// Why, in fixed words.
+    pub reason: &'static str,
+}
+
+/// Whoever can sign in at the upstream comes in, with what they consented to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AdmitEveryone;
+
+#[async_trait]
+impl Admission for AdmitEveryone {
+    async fn admit(&self, _: &UpstreamIdentity, _: &ClientId, scopes: &Scopes) -> Result<Admitted, NotAdmitted> {
+        Ok(Admitted::with_scopes(scopes.clone()))
+    }
+}

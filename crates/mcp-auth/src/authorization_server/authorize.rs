@@ -1,0 +1,252 @@
+//! `GET /authorize`: a client asks for a user's consent (RFC 6749 §4.1.1, OAuth 2.1 §4.1.1).
+
+use bytes::Bytes;
+use http::{Request, Response};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AuthorizationServer,
+    clients::{Client, ClientKind, ResolveError},
+    consent,
+    pages::ErrorPageKind,
+    redirect::{RedirectError, RegisteredRedirect},
+    response,
+};
+use crate::oauth::{ClientId, CodeChallenge, Form, OAuthErrorCode, ResourceIdentifier, Scopes, State};
+
+pub(super) async fn authorize(server: &AuthorizationServer, request: &Request<Bytes>) -> Response<Bytes> {
+    if !server.limits.authorize.take(request.extensions(), &*server.clock) {
+        return server.page(request, ErrorPageKind::TooManyRequests, "rate limit of /authorize");
+    }
+    if let Some(elsewhere) = server.at_own_host(request) {
+        return elsewhere;
+    }
+    match AuthorizationRequest::parse(request.uri().query().unwrap_or_default()) {
+        Ok(asked) => match asked.check(server).await {
+            Ok(checked) => consent::ask(server, request, checked).await,
+            Err(error) => error.respond(server, request),
+        },
+        Err(error) => error.respond(server, request),
+    }
+}
+
+/// The request as it was read; nothing in it is trusted.
+struct AuthorizationRequest {
+    form: Form,
+}
+
+/// The request of a client that is known.
+struct KnownClient {
+    form: Form,
+    client: Client,
+}
+
+/// A request with every check passed; what travels, sealed, until the login is done.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct CheckedRequest {
+    #[serde(rename = "c")]
+    pub(super) client: ClientId,
+    #[serde(rename = "k")]
+    pub(super) preregistered: bool,
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    pub(super) client_name: Option<String>,
+    #[serde(rename = "u")]
+    pub(super) redirect: RegisteredRedirect,
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    pub(super) state: Option<State>,
+    #[serde(rename = "h")]
+    pub(super) challenge: CodeChallenge,
+    #[serde(rename = "r")]
+    pub(super) resource: ResourceIdentifier,
+    #[serde(rename = "o")]
+    pub(super) scopes: Scopes,
+}
+
+/// Why a request goes no further.
+///
+/// Only the second kind redirects, and it holds the proof that it may.
+enum AuthorizeError {
+    /// Shown to the person: the client or its redirection URI is not known.
+    Page(ErrorPageKind, &'static str),
+    /// Sent to the client.
+    Redirect {
+        redirect: RegisteredRedirect,
+        state: Option<State>,
+        error: OAuthErrorCode,
+    },
+}
+
+impl AuthorizationRequest {
+    fn parse(query: &str) -> Result<Self, AuthorizeError> {
+        let form = Form::parse(query.as_bytes()).map_err(|_| AuthorizeError::page("parameters cannot be read"))?;
+        // Neither can be answered by redirect while it is not clear which client, where to, or with
+        // which state.
+        if ["client_id", "redirect_uri", "state"].iter().any(|name| form.repeats(name)) {
+            return Err(AuthorizeError::page("client_id, redirect_uri or state was sent twice"));
+        }
+        Ok(Self { form })
+    }
+
+    async fn check(self, server: &AuthorizationServer) -> Result<CheckedRequest, AuthorizeError> {
+        let known = self.known_client(server).await?;
+        let redirect = known.registered_redirect()?;
+        known.checked(server, redirect)
+    }
+
+    async fn known_client(self, server: &AuthorizationServer) -> Result<KnownClient, AuthorizeError> {
+        let id = self.form.get("client_id").ok_or(AuthorizeError::page("no client_id"))?;
+        let id = ClientId::parse(id).map_err(|_| AuthorizeError::Page(ErrorPageKind::UnknownClient, "malformed client_id"))?;
+        let client = server.clients.resolve(&id).await.map_err(|error| match error {
+            ResolveError::UnknownKey => AuthorizeError::Page(ErrorPageKind::ClientOfOtherKey, "client_id under an unknown key"),
+            ResolveError::Unavailable(_) => AuthorizeError::Page(ErrorPageKind::StoreUnavailable, "clients cannot be looked up"),
+            _ => AuthorizeError::Page(ErrorPageKind::UnknownClient, "unknown client"),
+        })?;
+        Ok(KnownClient { form: self.form, client })
+    }
+}
+
+impl KnownClient {
+    fn registered_redirect(&self) -> Result<RegisteredRedirect, AuthorizeError> {
+        RegisteredRedirect::of(&self.client, self.form.get("redirect_uri")).map_err(|error| {
+            let reason = match error {
+                RedirectError::NotRegistered => "redirect_uri is not registered",
+                RedirectError::Missing => "no redirect_uri, and the client has several",
+            };
+            AuthorizeError::Page(ErrorPageKind::RedirectNotRegistered, reason)
+        })
+    }
+
+    fn checked(self, server: &AuthorizationServer, redirect: RegisteredRedirect) -> Result<CheckedRequest, AuthorizeError> {
+        let Ok(state) = self.form.get("state").map(State::parse).transpose() else {
+            // It cannot be carried, so it cannot be given back either.
+            return Err(AuthorizeError::Redirect { redirect, state: None, error: OAuthErrorCode::InvalidRequest });
+        };
+        match self.parameters(server) {
+            Ok((challenge, resource, scopes)) => Ok(CheckedRequest {
+                client: self.client.id().clone(),
+                preregistered: self.client.kind() == ClientKind::Preregistered,
+                client_name: self.client.metadata().client_name.clone(),
+                redirect,
+                state,
+                challenge,
+                resource,
+                scopes,
+            }),
+            Err(error) => Err(AuthorizeError::Redirect { redirect, state, error }),
+        }
+    }
+
+    fn parameters(&self, server: &AuthorizationServer) -> Result<(CodeChallenge, ResourceIdentifier, Scopes), OAuthErrorCode> {
+        use OAuthErrorCode::{InvalidRequest, InvalidScope, UnsupportedResponseType};
+        if self.form.repeats_any() {
+            return Err(InvalidRequest);
+        }
+        match self.form.get("response_type") {
+            None => return Err(InvalidRequest),
+            Some("code") => {}
+            Some(_) => return Err(UnsupportedResponseType),
+        }
+        if self.form.get("response_mode").is_some_and(|mode| mode != "query") {
+            return Err(InvalidRequest);
+        }
+        // OAuth 2.1 §4.1.1: without a method the challenge is `plain`, which is not served.
+        if self.form.get("code_challenge_method") != Some("S256") {
+            return Err(InvalidRequest);
+        }
+        let challenge = self.form.get("code_challenge").ok_or(InvalidRequest)?;
+        let challenge = CodeChallenge::parse(challenge).map_err(|_| InvalidRequest)?;
+        let resource = asked_resource(self.form.resources(), &server.resources)?;
+        let asked = Scopes::parse(self.form.get("scope").unwrap_or_default()).map_err(|_| InvalidScope)?;
+        let scopes = self.scopes(server, &asked).ok_or(InvalidScope)?;
+        Ok((challenge, resource, scopes))
+    }
+
+    /// What is offered of what was asked for; everything that is offered if nothing was.
+    ///
+    /// What is not offered is left out, and the token response says so (OAuth 2.1 §3.2.2.1).
+    /// `offline_access` asks for what every grant here has.
+    fn scopes(&self, server: &AuthorizationServer, asked: &Scopes) -> Option<Scopes> {
+        let offered = match &self.client.metadata().scope {
+            Some(own) if server.scopes.intersection(own).is_empty() => server.scopes.clone(),
+            Some(own) => server.scopes.intersection(own),
+            None => server.scopes.clone(),
+        };
+        let asked: Scopes = asked.iter().filter(|scope| scope.as_str() != "offline_access").cloned().collect();
+        if asked.is_empty() {
+            return Some(offered);
+        }
+        let scopes = offered.intersection(&asked);
+        (!scopes.is_empty()).then_some(scopes)
+    }
+}
+
+/// The one resource of ours that is meant (RFC 8707 §2); the only one, where none is named.
+pub(super) fn asked_resource<'a>(
+    asked: impl Iterator<Item = &'a str>,
+    ours: &[ResourceIdentifier],
+) -> Result<ResourceIdentifier, OAuthErrorCode> {
+    let mut meant: Option<ResourceIdentifier> = None;
+    for resource in asked {
+        let resource = ResourceIdentifier::parse(resource).map_err(|_| OAuthErrorCode::InvalidTarget)?;
+        if !ours.contains(&resource) || meant.as_ref().is_some_and(|other| *other != resource) {
+            return Err(OAuthErrorCode::InvalidTarget);
+        }
+        meant = Some(resource);
+    }
+    match (meant, ours) {
+        (Some(resource), _) => Ok(resource),
+        (None, [only]) => Ok(only.clone()),
+        (None, _) => Err(OAuthErrorCode::InvalidTarget),
+    }
+}
+
+impl AuthorizeError {
+    const fn page(reason: &'static str) -> Self {
+        Self::Page(ErrorPageKind::MalformedRequest, reason)
+    }
+
+    fn respond(self, server: &AuthorizationServer, request: &Request<Bytes>) -> Response<Bytes> {
+        match self {
+            Self::Page(kind, reason) => server.page(request, kind, reason),
+            Self::Redirect { redirect, state, error } => {
+                tracing::info!(event = "authorize_refused", fault = "client", reason = error.as_str());
+                redirect.with_error(server, error, state.as_ref())
+            }
+        }
+    }
+}
+
+impl AuthorizationServer {
+    /// An error page; the reason is for the log.
+    pub(super) fn page(&self, request: &Request<Bytes>, kind: ErrorPageKind, reason: &'static str) -> Response<Bytes> {
+        let correlation = self.random.token().chars().take(10).collect::<String>();
+        let path = request.uri().path();
+        tracing::info!(event = "page_refused", fault = kind.fault(), endpoint = path, reason, correlation);
+        kind.respond(self.pages.as_ref(), &self.server_name, request.headers(), &correlation, &self.random.token())
+    }
+
+    /// Pages are served under our own name only: a page under another one would have other cookies,
+    /// and could be a rebinding attacker's.
+    ///
+    /// On loopback another spelling of it is sent to the public one.
+    pub(super) fn at_own_host(&self, request: &Request<Bytes>) -> Option<Response<Bytes>> {
+        let mut hosts = request.headers().get_all(http::header::HOST).iter();
+        let named = match (request.uri().authority(), hosts.next(), hosts.next()) {
+            (_, _, Some(_)) => None,
+            (Some(authority), _, None) => Some(authority.as_str()),
+            (None, host, None) => host.and_then(|host| host.to_str().ok()),
+        };
+        match named {
+            Some(named) if named.eq_ignore_ascii_case(self.public_url.authority()) => None,
+            Some(named) if self.public_url.is_loopback() && is_loopback_authority(named) && request.method() == http::Method::GET => {
+                let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+                Some(response::see_other(&self.public_url.join(target)))
+            }
+            _ => Some(self.page(request, ErrorPageKind::WrongHost, "a host name that is not ours")),
+        }
+    }
+}
+
+fn is_loopback_authority(authority: &str) -> bool {
+    authority.parse::<http::uri::Authority>().is_ok_and(|a| crate::oauth::is_loopback_host(a.host()))
+}

@@ -1,0 +1,194 @@
+//! `GET /callback`: the upstream sends the browser back to us (RFC 6749 §4.1.2).
+
+use bytes::Bytes;
+use http::{Request, Response};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AuthorizationServer, Lifetimes,
+    authorize::CheckedRequest,
+    pages::ErrorPageKind,
+    paths,
+    pending::{LoginHandle, PendingAuthorization},
+};
+use crate::{
+    access_token::{CodeState, Grant, GrantHandle, UpstreamState, code_key},
+    oauth::{AuthorizationCode, Form, OAuthErrorCode, Scopes},
+    store::{Insert, StoreError},
+    upstream::{UpstreamError, UpstreamLogin},
+};
+
+/// A code's record: where its grant is. What the code may do is the grant's own state.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct CodePointer {
+    #[serde(rename = "g")]
+    pub(super) grant: [u8; GrantHandle::LEN],
+}
+
+pub(super) async fn finish(server: &AuthorizationServer, request: &Request<Bytes>) -> Response<Bytes> {
+    if let Some(elsewhere) = server.at_own_host(request) {
+        return elsewhere;
+    }
+    match Callback::parse(server, request) {
+        Ok(callback) => callback.finish(server, request).await,
+        Err((kind, reason)) => server.page(request, kind, reason),
+    }
+}
+
+/// An answer of the upstream for a login that this browser began.
+struct Callback {
+    form: Form,
+    handle: LoginHandle,
+    pending: PendingAuthorization,
+}
+
+/// How a login ends that does not end well.
+enum LoginError {
+    /// The person can do something about it; the pending login stays as it is.
+    Page(ErrorPageKind, &'static str),
+    /// The client is told; the pending login is over.
+    Redirect(OAuthErrorCode),
+}
+
+impl Callback {
+    fn parse(server: &AuthorizationServer, request: &Request<Bytes>) -> Result<Self, (ErrorPageKind, &'static str)> {
+        let malformed = |reason| (ErrorPageKind::MalformedRequest, reason);
+        let form = Form::parse(request.uri().query().unwrap_or_default().as_bytes()).map_err(|_| malformed("parameters cannot be read"))?;
+        if form.repeats_any() {
+            return Err(malformed("a parameter was sent twice"));
+        }
+        let state = form.get("state").ok_or(malformed("no state"))?;
+        let unknown = (ErrorPageKind::LoginExpired, "no pending login of this browser has this state");
+        let handle = LoginHandle::parse(state).ok_or(unknown)?;
+        let pending = PendingAuthorization::take(server, &handle, request.headers()).ok_or(unknown)?;
+        Ok(Self { form, handle, pending })
+    }
+
+    async fn finish(self, server: &AuthorizationServer, request: &Request<Bytes>) -> Response<Bytes> {
+        let asked = &self.pending.request;
+        let mut response = match self.login(server).await {
+            Ok(code) => asked.redirect.with_code(server, &code, asked.state.as_ref()),
+            Err(LoginError::Page(kind, reason)) => return server.page(request, kind, reason),
+            Err(LoginError::Redirect(error)) => asked.redirect.with_error(server, error, asked.state.as_ref()),
+        };
+        PendingAuthorization::forget(server, &self.handle, &mut response);
+        response
+    }
+
+    async fn login(&self, server: &AuthorizationServer) -> Result<AuthorizationCode, LoginError> {
+        self.check_issuer(server).await?;
+        self.use_once(server).await?;
+        let login = self.redeem(server).await?;
+        let asked = &self.pending.request;
+        let admitted = server.admission.admit(&login.identity, &asked.client, &asked.scopes).await.map_err(|refusal| {
+            tracing::info!(event = "not_admitted", fault = "client", reason = refusal.reason);
+            LoginError::Redirect(OAuthErrorCode::AccessDenied)
+        })?;
+        let scopes = asked.scopes.intersection(&admitted.scopes);
+        grant(server, asked, &login, scopes).await.map_err(|error| {
+            tracing::error!(event = "login_not_stored", fault = "server", reason = %error);
+            LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable)
+        })
+    }
+
+    /// The four rows of RFC 9207 §2.4: nothing of an answer that fails them is acted on or shown.
+    async fn check_issuer(&self, server: &AuthorizationServer) -> Result<(), LoginError> {
+        let expected = server.upstream.expected_issuer().await.map_err(|error| {
+            tracing::error!(event = "upstream_unavailable", fault = "upstream", reason = %error);
+            LoginError::Page(ErrorPageKind::UpstreamUnavailable, "the upstream's issuer is not known")
+        })?;
+        if expected.accepts(self.form.get("iss")) {
+            return Ok(());
+        }
+        tracing::error!(event = "upstream_issuer_mismatch", fault = "upstream", "the callback names another issuer");
+        self.use_once(server).await?;
+        Err(LoginError::Redirect(OAuthErrorCode::ServerError))
+    }
+
+    /// From here on this login cannot be finished a second time.
+    async fn use_once(&self, server: &AuthorizationServer) -> Result<(), LoginError> {
+        let used = server.records.insert(&self.handle.used_marker(), &(), self.pending.expires_at(), Vec::new()).await;
+        match used {
+            Ok(Insert::Inserted) => Ok(()),
+            Ok(Insert::Exists) => Err(LoginError::Page(ErrorPageKind::LoginExpired, "this login was finished before")),
+            Err(error) => {
+                tracing::error!(event = "store_unavailable", fault = "server", reason = %error);
+                Err(LoginError::Page(ErrorPageKind::StoreUnavailable, "the store is away"))
+            }
+        }
+    }
+
+    async fn redeem(&self, server: &AuthorizationServer) -> Result<UpstreamLogin, LoginError> {
+        if let Some(error) = self.form.get("error") {
+            // Only whether the user said no is taken over; the upstream's words are not.
+            let denied = error == "access_denied";
+            tracing::info!(event = "upstream_refused_login", fault = "upstream", denied);
+            let error = if denied { OAuthErrorCode::AccessDenied } else { OAuthErrorCode::ServerError };
+            return Err(LoginError::Redirect(error));
+        }
+        let code = self.form.get("code").map(AuthorizationCode::new);
+        let (Some(code), Some(verifier)) = (code, self.pending.verifier()) else {
+            return Err(LoginError::Redirect(OAuthErrorCode::ServerError));
+        };
+        let callback = server.public_url.join(paths::CALLBACK);
+        match server.upstream.redeem(&code, &verifier, &callback).await {
+            Ok(login) => Ok(login),
+            Err(error) => {
+                tracing::error!(event = "upstream_login_failed", fault = "upstream", reason = %error);
+                Err(self.failed(server, error).await)
+            }
+        }
+    }
+
+    async fn failed(&self, server: &AuthorizationServer, error: UpstreamError) -> LoginError {
+        match error {
+            // Nobody has seen the code: reloading the page may try it again.
+            UpstreamError::NotReached(_) => match server.records.remove(&self.handle.used_marker()).await {
+                Ok(()) => LoginError::Page(ErrorPageKind::UpstreamUnavailable, "the upstream cannot be reached"),
+                Err(_) => LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable),
+            },
+            UpstreamError::Outage(_) => LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable),
+            UpstreamError::InvalidGrant | UpstreamError::Refused(_) => LoginError::Redirect(OAuthErrorCode::ServerError),
+        }
+    }
+}
+
+/// Writes the grant, for as long as its code lives, and then the code.
+async fn grant(
+    server: &AuthorizationServer,
+    asked: &CheckedRequest,
+    login: &UpstreamLogin,
+    scopes: Scopes,
+) -> Result<AuthorizationCode, StoreError> {
+    let now = server.clock.now();
+    let expires_at = now.plus(server.lifetimes.code);
+    let handle = GrantHandle::generate(&*server.random);
+    let code = AuthorizationCode::new(server.random.token());
+    let grant = Grant {
+        subject: format!("{}|{}", server.upstream.namespace(), login.identity.subject),
+        client: asked.client.clone(),
+        client_name: asked.client_name.clone(),
+        resource: asked.resource.clone(),
+        scopes,
+        created_at: now,
+        code: Some(CodeState {
+            challenge: asked.challenge.clone(),
+            redirect_uri: asked.redirect.uri().as_str().to_owned(),
+            expires_at,
+            redeemed: false,
+        }),
+        refresh: None,
+        upstream: UpstreamState::new(&login.tokens, now),
+    };
+    let collision = || StoreError::Failed("a random key exists already".into());
+    if server.grants.insert(&handle, &grant, expires_at).await? == Insert::Exists {
+        return Err(collision());
+    }
+    let pointer = CodePointer { grant: *handle.as_bytes() };
+    let tombstone = expires_at.plus(Lifetimes::CODE_TOMBSTONE);
+    if server.records.insert(&code_key(&code), &pointer, tombstone, Vec::new()).await? == Insert::Exists {
+        return Err(collision());
+    }
+    tracing::info!(event = "grant_made", grant = handle.log_name(), client = asked.client.as_str());
+    Ok(code)
+}

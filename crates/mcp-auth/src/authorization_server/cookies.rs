@@ -1,0 +1,51 @@
+//! Cookies: `__Host-` ones, or the same without prefix and `Secure` on plain-http loopback.
+
+use http::{HeaderMap, HeaderValue, Response, header::{COOKIE, SET_COOKIE}};
+
+use crate::oauth::PublicUrl;
+
+/// The CSRF cookie: one random value per browser.
+pub(super) const BROWSER: &str = "mcp-auth-browser";
+/// The first part of the names of pending logins.
+pub(super) const LOGIN: &str = "mcp-auth-login-";
+
+/// The full name of a cookie of ours (RFC 6265bis §4.1.3.2).
+pub(super) fn full_name(public_url: &PublicUrl, name: &str) -> String {
+    let prefix = if public_url.is_https() { "__Host-" } else { "" };
+    format!("{prefix}{name}")
+}
+
+/// Every cookie of a request, as name and value.
+pub(super) fn sent(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='))
+}
+
+/// The value of a cookie of ours.
+///
+/// Sent twice, it is refused: on plain http a neighbour on another port can add one.
+pub(super) fn get<'a>(headers: &'a HeaderMap, public_url: &PublicUrl, name: &str) -> Option<&'a str> {
+    let name = full_name(public_url, name);
+    let mut values = sent(headers).filter(|(sent, _)| *sent == name).map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (Some(value), None) => Some(value),
+        _ => None,
+    }
+}
+
+/// Sets a cookie; for the browser's session where `max_age` is none.
+pub(super) fn set<B>(response: &mut Response<B>, public_url: &PublicUrl, name: &str, value: &str, max_age: Option<u64>) {
+    let name = full_name(public_url, name);
+    let secure = if public_url.is_https() { "; Secure" } else { "" };
+    let age = max_age.map_or(String::new(), |seconds| format!("; Max-Age={seconds}"));
+    let line = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}");
+    if let Ok(mut line) = HeaderValue::try_from(line) {
+        line.set_sensitive(true);
+        response.headers_mut().append(SET_COOKIE, line);
+    }
+}
+
+/// Makes the browser forget a cookie.
+pub(super) fn remove<B>(response: &mut Response<B>, public_url: &PublicUrl, name: &str) {
+    set(response, public_url, name, "", Some(0));
+}

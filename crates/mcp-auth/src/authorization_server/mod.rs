@@ -1,0 +1,162 @@
+//! Our own authorization server: one file per endpoint, in the order a login meets them.
+//!
+//! # The order of checks
+//!
+//! | check | register | authorize | consent | callback | token |
+//! |---|---|---|---|---|---|
+//! | rate limit of the caller's network | 1 | 1 | – | – | 1, failed requests only |
+//! | method, content type, size, parameters readable | 2 | 2 | 1 | 1 | 2 |
+//! | own host name (pages only) | – | 3 | 2 | 2 | – |
+//! | client known | – | 4 | – | – | 3 |
+//! | client authenticated | – | – | – | – | 4 |
+//! | redirection URI well formed, or equal to a registered one | 3 | 5 | – | – | 6 |
+//! | parameters sent once, `state` short enough | – | 6 | – | – | 2 |
+//! | `response_type`, `response_mode` | 4 | 7 | – | – | – |
+//! | PKCE `S256` | – | 8 | – | – | 7 |
+//! | resource is ours, or the one authorized | – | 9 | – | – | 8 |
+//! | scopes offered, or within what was granted | 5 | 10 | – | – | 9 |
+//! | sealed by us, for this browser, in time | – | – | 3 | 3 | – |
+//! | the user's decision | – | – | 4 | – | – |
+//! | upstream `iss` | – | – | – | 4 | – |
+//! | not used before | – | – | – | 5 | 10 |
+//! | identity known and admitted | – | – | – | 6 | – |
+//!
+//! Until a redirection URI is known to be registered a refusal is a page, after it a redirect. Each
+//! step needs the value that the step before leaves behind, so none can be left out.
+
+mod admission;
+mod authorize;
+mod callback;
+pub mod clients;
+mod consent;
+mod cookies;
+mod jwks;
+mod lifetimes;
+mod limits;
+mod metadata;
+pub mod pages;
+mod pending;
+mod redirect;
+mod register;
+mod response;
+mod token;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+
+pub use admission::{Admission, AdmitEveryone, Admitted, NotAdmitted};
+pub(crate) use lifetimes::Lifetimes;
+pub(crate) use limits::RateLimits;
+
+use crate::{
+    access_token::{Grants, SealedTokens},
+    net::EndpointSet,
+    oauth::{Clock, Issuer, PublicUrl, Random, ResourceIdentifier, Scopes},
+    store::{Records, Sealer},
+    upstream::Upstream,
+};
+use clients::{ClientResolver, DynamicClients};
+use pages::{Pages, ScopeDescriptions};
+
+/// One authorization server; everything it needs is handed in.
+#[derive(Debug)]
+pub(crate) struct AuthorizationServer {
+    pub(crate) public_url: PublicUrl,
+    pub(crate) issuer: Issuer,
+    pub(crate) server_name: String,
+    pub(crate) resources: Vec<ResourceIdentifier>,
+    pub(crate) scopes: Scopes,
+    pub(crate) scope_descriptions: ScopeDescriptions,
+    pub(crate) upstream: Arc<dyn Upstream>,
+    pub(crate) clients: Arc<dyn ClientResolver>,
+    pub(crate) dynamic_clients: Option<Arc<DynamicClients>>,
+    pub(crate) pages: Arc<dyn Pages>,
+    pub(crate) admission: Arc<dyn Admission>,
+    pub(crate) records: Records,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) tokens: SealedTokens,
+    pub(crate) consent_forms: Sealer,
+    pub(crate) login_cookies: Sealer,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) limits: RateLimits,
+    pub(crate) consent: ConsentRule,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+}
+
+/// Whether the user is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ConsentRule {
+    /// Every time.
+    Ask,
+    /// Never: only for unattended development on loopback.
+    InsecureApprove,
+}
+
+/// The paths at our origin; 2025-03-26 hosts go to the first three by name.
+pub(crate) mod paths {
+    pub(crate) const AUTHORIZE: &str = "/authorize";
+    pub(crate) const TOKEN: &str = "/token";
+    pub(crate) const REGISTER: &str = "/register";
+    pub(crate) const CONSENT: &str = "/consent";
+    pub(crate) const CALLBACK: &str = "/callback";
+    pub(crate) const JWKS: &str = "/jwks";
+    pub(crate) const METADATA: &str = "/.well-known/oauth-authorization-server";
+    pub(crate) const OPENID_METADATA: &str = "/.well-known/openid-configuration";
+}
+
+#[async_trait]
+impl EndpointSet for AuthorizationServer {
+    fn owns(&self, path: &str) -> bool {
+        match path {
+            paths::REGISTER => self.dynamic_clients.is_some(),
+            paths::AUTHORIZE | paths::TOKEN | paths::CONSENT | paths::CALLBACK | paths::JWKS => true,
+            paths::METADATA | paths::OPENID_METADATA => true,
+            _ => false,
+        }
+    }
+
+    async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let path = request.uri().path();
+        if let Some(methods) = open_to_browsers(path) {
+            // CORS for browser-based hosts; never on a page (OAuth 2.1 §3.1, §3.2).
+            if request.method() == Method::OPTIONS {
+                return response::preflight(methods);
+            }
+            return response::with_cors(self.answer_call(&request).await);
+        }
+        match (path, request.method()) {
+            (paths::AUTHORIZE, &Method::GET) => authorize::authorize(self, &request).await,
+            (paths::CONSENT, &Method::POST) => consent::decide(self, &request).await,
+            (paths::CALLBACK, &Method::GET) => callback::finish(self, &request).await,
+            (paths::CONSENT, _) => response::method_not_allowed("POST"),
+            (paths::AUTHORIZE | paths::CALLBACK, _) => response::method_not_allowed("GET"),
+            _ => response::empty(StatusCode::NOT_FOUND),
+        }
+    }
+}
+
+impl AuthorizationServer {
+    async fn answer_call(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        match (request.uri().path(), request.method()) {
+            (paths::METADATA | paths::OPENID_METADATA, &Method::GET) => metadata::metadata(self),
+            (paths::JWKS, &Method::GET) => jwks::jwks(),
+            (paths::REGISTER, &Method::POST) => register::register(self, request),
+            (paths::TOKEN, &Method::POST) => token::token(self, request).await,
+            (paths::REGISTER | paths::TOKEN, _) => response::method_not_allowed("POST, OPTIONS"),
+            _ => response::method_not_allowed("GET, OPTIONS"),
+        }
+    }
+}
+
+/// The methods of the endpoints that scripts in browsers may call.
+fn open_to_browsers(path: &str) -> Option<&'static str> {
+    match path {
+        paths::METADATA | paths::OPENID_METADATA | paths::JWKS => Some("GET, OPTIONS"),
+        paths::REGISTER | paths::TOKEN => Some("POST, OPTIONS"),
+        _ => None,
+    }
+}

@@ -1,0 +1,137 @@
+//! A login that is under way at the upstream: sealed in a cookie of the browser that consented, and
+//! nowhere else.
+
+use aws_lc_rs::digest;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{AuthorizationServer, Lifetimes, authorize::CheckedRequest, cookies};
+use crate::{
+    oauth::{CodeVerifier, PublicUrl, Timestamp},
+    store::RecordKey,
+};
+
+/// What the browser keeps until the upstream sends it back.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PendingAuthorization {
+    #[serde(rename = "q")]
+    pub(super) request: CheckedRequest,
+    #[serde(rename = "v")]
+    verifier: Zeroizing<String>,
+    #[serde(rename = "t")]
+    created_at: Timestamp,
+}
+
+/// Our own `state` at the upstream: random, and the name of one pending login.
+#[derive(Clone)]
+pub(super) struct LoginHandle(Zeroizing<String>);
+
+/// Sealed, a pending login takes at most this many bytes of a cookie.
+const MAX_COOKIE: usize = 3500;
+/// All pending logins of a browser together; past it the oldest are dropped.
+const MAX_COOKIES: usize = 6 * 1024;
+
+impl LoginHandle {
+    pub(super) fn parse(state: &str) -> Option<Self> {
+        (state.len() == 43).then(|| Self(state.to_owned().into()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The record that says this login was finished.
+    pub(super) fn used_marker(&self) -> RecordKey {
+        RecordKey::new("login", self.0.as_bytes())
+    }
+
+    /// A name that does not tell the handle: cookies lie in more places than the address bar.
+    fn cookie_name(&self) -> String {
+        let hash = digest::digest(&digest::SHA256, self.0.as_bytes());
+        let name = URL_SAFE_NO_PAD.encode(hash.as_ref());
+        format!("{}{}", cookies::LOGIN, name.get(..16).unwrap_or(&name))
+    }
+}
+
+impl PendingAuthorization {
+    /// A pending login of its own for a request the user consented to.
+    pub(super) fn new(server: &AuthorizationServer, request: CheckedRequest) -> (LoginHandle, Self) {
+        let pending = Self {
+            request,
+            verifier: CodeVerifier::generate(&*server.random).expose().to_owned().into(),
+            created_at: server.clock.now(),
+        };
+        (LoginHandle(server.random.token().into()), pending)
+    }
+
+    /// Whether a login for this request will fit into its cookie.
+    pub(super) fn fits(server: &AuthorizationServer, request: &CheckedRequest) -> bool {
+        let (handle, pending) = Self::new(server, request.clone());
+        pending.seal(server, &handle).len() <= MAX_COOKIE
+    }
+
+    /// Gives the pending login to the browser, and makes room for it.
+    pub(super) fn keep(&self, server: &AuthorizationServer, handle: &LoginHandle, sent: &HeaderMap, response: &mut Response<Bytes>) {
+        let url = &server.public_url;
+        let value = self.seal(server, handle);
+        for name in too_old(sent, url, value.len()) {
+            cookies::remove(response, url, &name);
+        }
+        cookies::set(response, url, &handle.cookie_name(), &value, Some(Lifetimes::LOGIN.as_secs()));
+    }
+
+    /// The pending login that this browser was given under this handle, if it is still in time.
+    pub(super) fn take(server: &AuthorizationServer, handle: &LoginHandle, sent: &HeaderMap) -> Option<Self> {
+        let value = cookies::get(sent, &server.public_url, &handle.cookie_name())?;
+        let (_, sealed) = value.split_once('.')?;
+        let opened = server.login_cookies.open_text(handle.0.as_bytes(), sealed).ok()?;
+        let pending: Self = serde_json::from_slice(&opened).ok()?;
+        (server.clock.now() < pending.expires_at()).then_some(pending)
+    }
+
+    /// Makes the browser forget it.
+    pub(super) fn forget(server: &AuthorizationServer, handle: &LoginHandle, response: &mut Response<Bytes>) {
+        cookies::remove(response, &server.public_url, &handle.cookie_name());
+    }
+
+    pub(super) const fn expires_at(&self) -> Timestamp {
+        self.created_at.plus(Lifetimes::LOGIN)
+    }
+
+    pub(super) fn verifier(&self) -> Option<CodeVerifier> {
+        CodeVerifier::parse(&self.verifier).ok()
+    }
+
+    /// When it was made, for telling old ones apart, then the sealed content.
+    fn seal(&self, server: &AuthorizationServer, handle: &LoginHandle) -> String {
+        let plain = Zeroizing::new(serde_json::to_vec(self).unwrap_or_default());
+        let sealed = server.login_cookies.seal_text(handle.0.as_bytes(), &plain);
+        format!("{}.{sealed}", self.created_at.as_seconds())
+    }
+}
+
+/// The names of the oldest pending logins that must go for a new one of this size.
+fn too_old(sent: &HeaderMap, url: &PublicUrl, new: usize) -> Vec<String> {
+    let prefix = cookies::full_name(url, cookies::LOGIN);
+    let mut logins: Vec<(u64, &str, usize)> = cookies::sent(sent)
+        .filter_map(|(name, value)| {
+            let id = name.strip_prefix(&prefix)?;
+            let made = value.split_once('.').and_then(|(made, _)| made.parse().ok()).unwrap_or(0);
+            Some((made, id, name.len() + value.len()))
+        })
+        .collect();
+    logins.sort_unstable();
+    let mut total = new + logins.iter().map(|(_, _, size)| size).sum::<usize>();
+    let mut gone = Vec::new();
+    for (_, id, size) in logins {
+        if total <= MAX_COOKIES {
+            break;
+        }
+        total -= size;
+        gone.push(format!("{}{id}", cookies::LOGIN));
+    }
+    gone
+}

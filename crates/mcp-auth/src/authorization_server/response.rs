@@ -1,0 +1,117 @@
+//! The shapes our answers have.
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+        ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION,
+        PRAGMA, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    },
+};
+use serde::Serialize;
+
+use crate::oauth::OAuthErrorCode;
+
+/// Nothing but a status.
+pub(super) fn empty(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}
+
+/// JSON that is not kept anywhere (RFC 6749 §5.1).
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
+    let Ok(body) = serde_json::to_vec(body) else {
+        return empty(StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    let mut response = empty(status);
+    *response.body_mut() = body.into();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// A refusal as JSON (RFC 6749 §5.2, RFC 7591 §3.2.2): code, status and words from the one table.
+pub(super) fn refusal(error: OAuthErrorCode) -> Response<Bytes> {
+    #[derive(Serialize)]
+    struct Refusal {
+        error: &'static str,
+        error_description: &'static str,
+    }
+    let body = Refusal {
+        error: error.as_str(),
+        error_description: error.description(),
+    };
+    let mut response = json(error.status(), &body);
+    if error.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    with_reason(response, error)
+}
+
+/// A refusal of client authentication that was tried in the `Authorization` header.
+pub(super) fn refusal_of_basic(error: OAuthErrorCode) -> Response<Bytes> {
+    let mut response = refusal(error);
+    if error == OAuthErrorCode::InvalidClient {
+        let challenge = HeaderValue::from_static("Basic realm=\"token\", charset=\"UTF-8\"");
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// Too many requests from one network (RFC 6585 §4).
+pub(super) fn too_many_requests() -> Response<Bytes> {
+    let mut response = refusal(OAuthErrorCode::TemporarilyUnavailable);
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("30"));
+    response
+}
+
+/// The browser goes on with GET (OAuth 2.1 §7.5.3).
+pub(super) fn see_other(location: &str) -> Response<Bytes> {
+    let Ok(location) = HeaderValue::try_from(location) else {
+        return empty(StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    let mut response = empty(StatusCode::SEE_OTHER);
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, location);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+pub(super) fn method_not_allowed(allow: &'static str) -> Response<Bytes> {
+    let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// The answer to a browser that asks before it calls.
+pub(super) fn preflight(methods: &'static str) -> Response<Bytes> {
+    let mut response = with_cors(empty(StatusCode::NO_CONTENT));
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
+    let allowed = HeaderValue::from_static("authorization, content-type, accept, mcp-protocol-version");
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    response
+}
+
+/// Readable from any origin: these endpoints take no cookie.
+pub(super) fn with_cors(mut response: Response<Bytes>) -> Response<Bytes> {
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    let exposed = HeaderValue::from_static("www-authenticate, retry-after");
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    response
+}
+
+/// The typed reason, for whatever layers lie outside.
+pub(super) fn with_reason(mut response: Response<Bytes>, reason: OAuthErrorCode) -> Response<Bytes> {
+    response.extensions_mut().insert(reason);
+    response
+}
