@@ -1,4 +1,0 @@
-//! The memory store.
-/// Records of this process.
-#[derive(Debug)]
-pub struct MemoryStore;
