@@ -1,0 +1,4 @@
+//! The testkit itself under test, over real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod discovery;
