@@ -1,7 +1,13 @@
-//! For testing MCP authentication: a demo upstream and a moving clock.
+//! For testing MCP authentication: a demo upstream, a browser without a person, a moving clock.
+//!
+//! - [`DemoUpstream`] is a small OpenID provider that really runs, in process, on loopback.
+//! - [`Browser`] is what a person's browser does: cookies, redirects, forms.
+//! - [`MovingClock`] is a [`Clock`](mcp_auth::oauth::Clock) that tests can move.
 
+pub mod browser;
 pub mod demo_upstream;
 mod moving_clock;
 
+pub use browser::Browser;
 pub use demo_upstream::DemoUpstream;
 pub use moving_clock::MovingClock;

@@ -4,6 +4,30 @@
 //! upstream is configured. Nothing in it is scripted: it shows a login page, keeps a session
 //! cookie, checks PKCE, rotates refresh tokens strictly and signs its `id_token`s. What goes wrong
 //! at real providers is switched on as [`Faults`], from Rust or at `/_faults`.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use mcp_auth_testkit::{Browser, DemoUpstream, browser::Decision};
+//!
+//! let upstream = DemoUpstream::start().await?;
+//! upstream.register_redirect("http://127.0.0.1:8000/callback");
+//!
+//! let url = format!(
+//!     "{}/authorize?response_type=code&client_id={}&state=abc&scope=openid\
+//!      &redirect_uri=http://127.0.0.1:8000/callback\
+//!      &code_challenge_method=S256&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+//!     upstream.issuer(),
+//!     upstream.client_id(),
+//! );
+//! let mut browser = Browser::new();
+//! let callback = browser
+//!     .walk(&url, "http://127.0.0.1:8000/callback", Decision::Approve)
+//!     .await?;
+//! assert_eq!(callback.iss(), Some(upstream.issuer()));
+//! # Ok(())
+//! # }
+//! ```
 
 mod authorize;
 mod broken_body;
