@@ -106,7 +106,8 @@ fn changed(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Faults, serde_json::Error> {
-    let mut changes = if is_form(headers) {
+    // `curl -d` calls everything a form, JSON too.
+    let mut changes = if is_form(headers) && !body.starts_with(b"{") {
         from_form(body)
     } else {
         serde_json::from_slice::<Map<String, Value>>(body)?

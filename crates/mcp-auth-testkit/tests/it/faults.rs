@@ -37,6 +37,14 @@ async fn faults_are_shown_and_changed_over_http() {
     let shown: Faults = reqwest::get(&url).await.unwrap().json().await.unwrap();
     assert_eq!(shown, expected);
 
+    let called_a_form = party
+        .http
+        .post(&url)
+        .header("content-type", "application/x-www-form-urlencoded");
+    let called_a_form = called_a_form.body(r#"{"omit_iss": true}"#);
+    assert_eq!(called_a_form.send().await.unwrap().status(), 200);
+    assert_eq!(party.upstream.faults(), expected);
+
     let unknown = party.http.post(&url).json(&json!({ "no_such": 1 }));
     assert_eq!(unknown.send().await.unwrap().status(), 400);
     let reset = party
