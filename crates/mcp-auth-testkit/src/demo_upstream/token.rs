@@ -1,0 +1,285 @@
+//! `POST /token` (RFC 6749 §3.2): codes and refresh tokens for new tokens.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    response::{Html, IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use mcp_auth::oauth::{CodeVerifier, constant_time_eq};
+use serde_json::{Map, Value, json};
+
+use super::{
+    broken_body::BrokenBody,
+    faults::Faults,
+    id_token,
+    observed::SeenRequest,
+    records::{Exchange, Family, Rotation},
+    server::{self, Server},
+    users::User,
+};
+
+pub(super) async fn token(
+    State(server): State<Arc<Server>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let parameters = server::parameters(&body);
+    let seen = SeenRequest::new(parameters.clone(), authorization(&headers));
+    server.observed().saw_token(seen);
+    let faults = server.faults();
+
+    if let Some(delay) = faults.token_delay_ms {
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+    }
+    if let Some(response) = broken(&faults) {
+        return response;
+    }
+    let answer = respond(&server, &faults, &headers, &parameters);
+    let mut response = answer.unwrap_or_else(IntoResponse::into_response);
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A refusal in the words of RFC 6749 §5.2.
+pub(super) struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    description: &'static str,
+}
+
+impl Refusal {
+    fn new(code: &'static str, description: &'static str) -> Self {
+        let status = match code {
+            "invalid_client" => StatusCode::UNAUTHORIZED,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self {
+            status,
+            code,
+            description,
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = json!({ "error": self.code, "error_description": self.description });
+        let mut response = (self.status, Json(body)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"demo upstream\""),
+            );
+        }
+        response
+    }
+}
+
+/// Whether the client is who it says (RFC 6749 §2.3.1), by header or by form but not by both.
+pub(super) fn authenticate_client(
+    server: &Server,
+    headers: &HeaderMap,
+    parameters: &[(String, String)],
+) -> Result<(), Refusal> {
+    let by_form = server::first(parameters, "client_secret");
+    let (id, secret) = match authorization(headers) {
+        Some(_) if by_form.is_some() => {
+            return Err(Refusal::new(
+                "invalid_request",
+                "two client authentication methods at once",
+            ));
+        }
+        Some(value) => basic(&value).ok_or(Refusal::new(
+            "invalid_client",
+            "the Authorization header is not Basic",
+        ))?,
+        None => {
+            let id = server::first(parameters, "client_id").unwrap_or_default();
+            (id.to_owned(), by_form.unwrap_or_default().to_owned())
+        }
+    };
+    let right = constant_time_eq(secret.as_bytes(), server.client_secret.as_bytes());
+    if id != super::CLIENT_ID || !right {
+        return Err(Refusal::new(
+            "invalid_client",
+            "client authentication failed",
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn authorization(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    Some(value.to_owned())
+}
+
+/// Both halves are form-encoded before they are joined, which many clients forget.
+fn basic(value: &str) -> Option<(String, String)> {
+    let (scheme, encoded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let joined = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (id, secret) = joined.split_once(':')?;
+    let decoded = |half: &str| {
+        let as_name = half.replace('=', "%3D").replace('&', "%26");
+        let pairs = server::parameters(as_name.as_bytes());
+        pairs
+            .into_iter()
+            .next()
+            .map(|(name, _)| name)
+            .unwrap_or_default()
+    };
+    Some((decoded(id), decoded(secret)))
+}
+
+fn broken(faults: &Faults) -> Option<Response> {
+    if let Some(status) = faults.token_status {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        return Some((status, Html(ERROR_PAGE)).into_response());
+    }
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    if faults.token_garbage {
+        return Some((json, "{\"access_token\": \"cut o").into_response());
+    }
+    if faults.huge_body {
+        let body = json!({ "padding": "x".repeat(HUGE) }).to_string();
+        return Some((json, body).into_response());
+    }
+    None
+}
+
+fn respond(
+    server: &Server,
+    faults: &Faults,
+    headers: &HeaderMap,
+    parameters: &[(String, String)],
+) -> Result<Response, Refusal> {
+    if server::repeats(parameters) {
+        return Err(Refusal::new("invalid_request", "a parameter came twice"));
+    }
+    authenticate_client(server, headers, parameters)?;
+    match server::first(parameters, "grant_type") {
+        Some("authorization_code") => exchange(server, faults, parameters),
+        Some("refresh_token") => refresh(server, faults, parameters),
+        Some(_) => Err(Refusal::new("unsupported_grant_type", "not offered here")),
+        None => Err(Refusal::new("invalid_request", "grant_type is missing")),
+    }
+}
+
+fn exchange(
+    server: &Server,
+    faults: &Faults,
+    parameters: &[(String, String)],
+) -> Result<Response, Refusal> {
+    let parameter = |name| server::first(parameters, name);
+    let code = parameter("code").ok_or(Refusal::new("invalid_request", "code is missing"))?;
+    let verifier = CodeVerifier::parse(parameter("code_verifier").unwrap_or_default())
+        .map_err(|_| Refusal::new("invalid_grant", "code_verifier is missing or malformed"))?;
+    let proves = |challenge: &_| verifier.answers(challenge);
+    let result = server
+        .records()
+        .exchange(code, parameter("redirect_uri"), proves, server.now());
+    match result {
+        Exchange::Good { family, granted } => {
+            Ok(tokens(server, faults, family, &granted, Renewal::First))
+        }
+        Exchange::Refused(reason) => Err(Refusal::new("invalid_grant", reason)),
+    }
+}
+
+fn refresh(
+    server: &Server,
+    faults: &Faults,
+    parameters: &[(String, String)],
+) -> Result<Response, Refusal> {
+    let token = server::first(parameters, "refresh_token")
+        .ok_or(Refusal::new("invalid_request", "refresh_token is missing"))?;
+    if faults.refresh_invalid_grant {
+        return Err(Refusal::new("invalid_grant", "refused on purpose"));
+    }
+    let unknown = Refusal::new("invalid_grant", "the refresh token is not good");
+    if faults.no_rotation {
+        let (family, granted) = server.records().refresh_family(token).ok_or(unknown)?;
+        return Ok(tokens(server, faults, family, &granted, Renewal::Kept));
+    }
+    let rotation = server.records().rotate(token);
+    match rotation {
+        Rotation::Good { family, granted } => {
+            let response = tokens(server, faults, family, &granted, Renewal::Rotated);
+            if faults.drop_after_rotation {
+                return Ok(Response::new(Body::new(BrokenBody)));
+            }
+            Ok(response)
+        }
+        Rotation::Reused => {
+            server.observed().counters.refresh_reuses += 1;
+            Err(Refusal::new(
+                "invalid_grant",
+                "the refresh token was used before; its whole family is revoked",
+            ))
+        }
+        Rotation::Unknown => Err(unknown),
+    }
+}
+
+/// Where new tokens come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Renewal {
+    First,
+    Rotated,
+    Kept,
+}
+
+fn tokens(
+    server: &Server,
+    faults: &Faults,
+    family: u64,
+    granted: &Family,
+    renewal: Renewal,
+) -> Response {
+    let now = server.now();
+    let lifetime = server.access_token_lifetime;
+    let mut answer = Map::new();
+    let mut put = |name: &str, value: Value| {
+        answer.insert(name.to_owned(), value);
+    };
+
+    let until = now.plus(lifetime);
+    let access_token = server.records().issue_access_token(family, until, now);
+    put("access_token", json!(access_token));
+    put(
+        "token_type",
+        json!(faults.token_type.as_deref().unwrap_or("Bearer")),
+    );
+    put("scope", json!(granted.scope));
+    if !faults.omit_expires_in {
+        let seconds = faults.expires_in.clone();
+        put("expires_in", seconds.unwrap_or(json!(lifetime.as_secs())));
+    }
+    if !faults.no_refresh_token && renewal != Renewal::Kept {
+        let refresh_token = server.records().issue_refresh_token(family);
+        put("refresh_token", json!(refresh_token));
+    }
+    let openid = granted.scope.split(' ').any(|scope| scope == "openid");
+    if let Some(user) = User::named(&granted.user).filter(|_| openid) {
+        let key = &server.signing_key;
+        let signed = id_token::sign(key, &server.issuer, user, granted, now, faults.id_token);
+        if let Some(id_token) = signed {
+            put("id_token", json!(id_token));
+        }
+    }
+    Json(Value::Object(answer)).into_response()
+}
+
+const ERROR_PAGE: &str =
+    "<!doctype html><title>Sorry</title><h1>Something went wrong on our side</h1>";
+const HUGE: usize = 8 * 1024 * 1024;
