@@ -1,0 +1,412 @@
+//! Tier 2b: our own authorization server in front of an upstream that registers no clients.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Environment, Tier};
+use crate::{
+    BuildError,
+    access_token::{Grants, GrantsSettings, SealedTokens},
+    authorization_server::{
+        AdmitEveryone, Admission, AuthorizationServer, ConsentRule, Lifetimes, RateLimits,
+        clients::{ClientResolvers, DynamicClients, PreregisteredClients},
+        pages::{BuiltInPages, Pages, ScopeDescriptions},
+    },
+    net::EndpointSet,
+    oauth::{Clock, PublicUrl, Random, Scopes, SystemClock, SystemRandom, Timestamp},
+    resource_server::ResourceServer,
+    store::{KeyRing, MemoryStore, Purpose, Records, Sealer, Store},
+    upstream::Upstream,
+};
+
+/// Tier 2b: hosts register at our `/register`, users consent on our page and sign in at the upstream,
+/// and tools get the upstream's tokens while hosts get ours.
+///
+/// ```
+/// use std::sync::Arc;
+/// use mcp_auth::{DcrShim, Tier, oauth::PublicUrl, upstream::OAuthUpstream};
+///
+/// # fn main() -> Result<(), mcp_auth::BuildError> {
+/// let upstream = OAuthUpstream::with_issuer("https://id.example.com", "our-client").build()?;
+/// let public_url = PublicUrl::parse("http://127.0.0.1:8000").expect("an origin");
+/// let tier = DcrShim::builder(public_url, Arc::new(upstream)).build()?;
+/// let layer = tier.layer(); // in front of the MCP service
+/// let endpoints = tier.endpoints(); // everything else
+/// # let _ = (layer, endpoints); Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct DcrShim {
+    server: Arc<AuthorizationServer>,
+    resource_servers: Vec<ResourceServer>,
+}
+
+/// Builds a [`DcrShim`].
+#[derive(Debug)]
+pub struct DcrShimBuilder {
+    public_url: PublicUrl,
+    upstream: Arc<dyn Upstream>,
+    paths: Vec<String>,
+    server_name: Option<String>,
+    key_ring: Option<KeyRing>,
+    store: Option<Arc<dyn Store>>,
+    scopes: Option<Scopes>,
+    scope_descriptions: ScopeDescriptions,
+    preregistered: Option<PreregisteredClients>,
+    registration: bool,
+    refuse_registrations_before: Option<Timestamp>,
+    pages: Option<Arc<dyn Pages>>,
+    admission: Arc<dyn Admission>,
+    allowed_origins: Vec<String>,
+    lifetimes: Lifetimes,
+    grants: GrantsSettings,
+    limits: RateLimits,
+    consent: ConsentRule,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+impl DcrShim {
+    /// A server that hosts see at `public_url`, whose users sign in at `upstream`; the redirect URI of
+    /// our client there is `public_url` + `/callback`.
+    #[must_use]
+    pub fn builder(public_url: PublicUrl, upstream: Arc<dyn Upstream>) -> DcrShimBuilder {
+        DcrShimBuilder {
+            public_url,
+            upstream,
+            paths: vec!["/mcp".into()],
+            server_name: None,
+            key_ring: None,
+            store: None,
+            scopes: None,
+            scope_descriptions: ScopeDescriptions::default(),
+            preregistered: None,
+            registration: true,
+            refuse_registrations_before: None,
+            pages: None,
+            admission: Arc::new(AdmitEveryone),
+            allowed_origins: Vec::new(),
+            lifetimes: Lifetimes::default(),
+            grants: GrantsSettings {
+                revocation_bound: Duration::from_secs(5),
+                serve_until: None,
+            },
+            limits: RateLimits::on(),
+            consent: ConsentRule::Ask,
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+        }
+    }
+}
+
+impl Tier for DcrShim {
+    fn resource_servers(&self) -> &[ResourceServer] {
+        &self.resource_servers
+    }
+
+    fn endpoint_sets(&self) -> Vec<Arc<dyn EndpointSet>> {
+        let server: Arc<dyn EndpointSet> = self.server.clone();
+        let documents = ResourceServer::metadata_endpoints(&self.resource_servers);
+        vec![server, documents]
+    }
+}
+
+impl DcrShimBuilder {
+    /// With what the environment says.
+    ///
+    /// # Errors
+    ///
+    /// When it names another public origin than this builder.
+    pub fn with_environment(mut self, environment: Environment) -> Result<Self, BuildError> {
+        if *environment.public_url() != self.public_url {
+            return Err(BuildError::argument("MCP_AUTH_PUBLIC_URL", "is not the origin this tier was made for"));
+        }
+        self.key_ring = environment.key_ring.or(self.key_ring);
+        self.scopes = environment.scopes.or(self.scopes);
+        self.preregistered = environment.clients.or(self.preregistered);
+        self.registration = environment.registration;
+        self.allowed_origins.extend(environment.allowed_origins);
+        let lifetimes = &mut self.lifetimes;
+        lifetimes.access_token = environment.access_ttl.unwrap_or(lifetimes.access_token);
+        lifetimes.refresh_token = environment.refresh_ttl.unwrap_or(lifetimes.refresh_token);
+        lifetimes.code = environment.code_ttl.unwrap_or(lifetimes.code);
+        lifetimes.refresh_grace = environment.refresh_grace.unwrap_or(lifetimes.refresh_grace);
+        self.grants.revocation_bound = environment.revocation_cache.unwrap_or(self.grants.revocation_bound);
+        if !environment.rate_limits {
+            self.limits = RateLimits::off();
+        }
+        if environment.approve {
+            self.consent = ConsentRule::InsecureApprove;
+        }
+        Ok(self)
+    }
+
+    /// With the MCP endpoint at another path than `/mcp`.
+    #[must_use]
+    pub fn with_mcp_path(mut self, path: impl Into<String>) -> Self {
+        if let Some(first) = self.paths.first_mut() {
+            *first = path.into();
+        }
+        self
+    }
+
+    /// With one more MCP endpoint on this origin: a resource of its own, whose tokens open no other.
+    #[must_use]
+    pub fn with_resource(mut self, path: impl Into<String>) -> Self {
+        self.paths.push(path.into());
+        self
+    }
+
+    /// With a name that the pages show; by default the host of the public URL.
+    #[must_use]
+    pub fn with_server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    /// With the keys that everything is sealed under.
+    ///
+    /// Without them a fresh key is made, which is taken on loopback with the memory store only.
+    #[must_use]
+    pub fn with_key_ring(mut self, key_ring: KeyRing) -> Self {
+        self.key_ring = Some(key_ring);
+        self
+    }
+
+    /// With another store than memory.
+    #[must_use]
+    pub fn with_store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// With the scopes offered; `mcp:tools` by default. Each is also needed at the MCP endpoint.
+    #[must_use]
+    pub fn with_scopes(mut self, scopes: Scopes) -> Self {
+        self.scopes = Some(scopes);
+        self
+    }
+
+    /// With the words the consent page has for scopes.
+    #[must_use]
+    pub fn with_scope_descriptions(mut self, descriptions: ScopeDescriptions) -> Self {
+        self.scope_descriptions = descriptions;
+        self
+    }
+
+    /// With clients that the operator registered.
+    #[must_use]
+    pub fn with_preregistered_clients(mut self, clients: PreregisteredClients) -> Self {
+        self.preregistered = Some(clients);
+        self
+    }
+
+    /// Without dynamic registration: only pre-registered clients are known.
+    #[must_use]
+    pub const fn without_registration(mut self) -> Self {
+        self.registration = false;
+        self
+    }
+
+    /// Refuses dynamic clients that registered before this moment; they can register again.
+    #[must_use]
+    pub const fn refuse_registrations_before(mut self, moment: Timestamp) -> Self {
+        self.refuse_registrations_before = Some(moment);
+        self
+    }
+
+    /// With other pages than the built-in ones.
+    #[must_use]
+    pub fn with_pages(mut self, pages: Arc<dyn Pages>) -> Self {
+        self.pages = Some(pages);
+        self
+    }
+
+    /// With a rule for who may come in after the upstream login; everyone by default.
+    #[must_use]
+    pub fn with_admission(mut self, admission: Arc<dyn Admission>) -> Self {
+        self.admission = admission;
+        self
+    }
+
+    /// With further origins whose pages may call the MCP endpoint.
+    #[must_use]
+    pub fn with_allowed_origins(mut self, origins: impl IntoIterator<Item = String>) -> Self {
+        self.allowed_origins.extend(origins);
+        self
+    }
+
+    /// With access tokens that live this long; an hour by default.
+    #[must_use]
+    pub const fn with_access_token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetimes.access_token = lifetime;
+        self
+    }
+
+    /// With grants that end after this long without use; thirty days by default.
+    #[must_use]
+    pub const fn with_refresh_token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetimes.refresh_token = lifetime;
+        self
+    }
+
+    /// With codes that live this long; a minute by default.
+    #[must_use]
+    pub const fn with_code_lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetimes.code = lifetime;
+        self
+    }
+
+    /// With this long for a host to ask again for a refresh whose answer was lost; a minute by
+    /// default, zero turns it off.
+    #[must_use]
+    pub const fn with_refresh_grace(mut self, grace: Duration) -> Self {
+        self.lifetimes.refresh_grace = grace;
+        self
+    }
+
+    /// With revocations elsewhere seen here at the latest after this; five seconds by default, zero
+    /// reads the store on every request.
+    #[must_use]
+    pub const fn with_revocation_bound(mut self, bound: Duration) -> Self {
+        self.grants.revocation_bound = bound;
+        self
+    }
+
+    /// Serves grants that were read at most this long ago while the store is away.
+    ///
+    /// # Security
+    ///
+    /// During an outage of the store a revocation is seen this late.
+    #[must_use]
+    pub const fn serve_until(mut self, max_age: Duration) -> Self {
+        self.grants.serve_until = Some(max_age);
+        self
+    }
+
+    /// Without rate limits, for example where a reverse proxy has them.
+    #[must_use]
+    pub fn without_rate_limits(mut self) -> Self {
+        self.limits = RateLimits::off();
+        self
+    }
+
+    /// Gives every client access without asking the user: for unattended development on loopback.
+    ///
+    /// # Security
+    ///
+    /// Without consent any website can have a client registered and collect a code for whoever is
+    /// signed in at the upstream. `build` refuses it unless the public URL is loopback.
+    #[must_use]
+    pub const fn insecure_approve_without_consent(mut self) -> Self {
+        self.consent = ConsentRule::InsecureApprove;
+        self
+    }
+
+    /// With another clock than the system's.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// With another source of randomness than the system's.
+    #[must_use]
+    pub fn with_random(mut self, random: Arc<dyn Random>) -> Self {
+        self.random = random;
+        self
+    }
+
+    /// Checks everything together.
+    ///
+    /// # Errors
+    ///
+    /// When a path or origin is malformed, or a combination would be unsafe: no key ring off
+    /// loopback or with a store that outlives the process, no consent off loopback.
+    pub fn build(self) -> Result<DcrShim, BuildError> {
+        if self.consent == ConsentRule::InsecureApprove && !self.public_url.is_loopback() {
+            return Err(BuildError::Unsafe("consent can be left out on loopback only: users elsewhere must be asked".into()));
+        }
+        let issuer = self.public_url.issuer().map_err(|e| BuildError::argument("public URL", e.to_string()))?;
+        let store: Arc<dyn Store> = match &self.store {
+            Some(store) => Arc::clone(store),
+            None => Arc::new(MemoryStore::with_clock(Arc::clone(&self.clock))),
+        };
+        let ring = self.ring(&*store)?;
+        let sealer = |purpose| Sealer::new(&ring, purpose, issuer.as_str(), Arc::clone(&self.random));
+        let records = Records::new(store, sealer(Purpose::Record), Arc::clone(&self.clock));
+        let grants = Grants::new(
+            records.clone(),
+            Arc::clone(&self.upstream),
+            &issuer,
+            self.grants,
+            Arc::clone(&self.clock),
+            Arc::clone(&self.random),
+        );
+        let tokens = SealedTokens::new(sealer(Purpose::AccessToken), Arc::clone(&grants), Arc::clone(&self.clock));
+        let scopes = match self.scopes {
+            Some(scopes) => scopes,
+            None => Scopes::parse("mcp:tools").map_err(|e| BuildError::argument("scopes", e.to_string()))?,
+        };
+        let mut resource_servers = Vec::new();
+        for path in &self.paths {
+            let built = ResourceServer::builder(self.public_url.clone(), path, Arc::new(tokens.clone()))
+                .with_issuer(issuer.clone())
+                .with_required_scopes(scopes.clone())
+                .with_scopes_supported(scopes.clone())
+                .with_allowed_origins(self.allowed_origins.iter().cloned())
+                .with_session_sealer(sealer(Purpose::SessionId))
+                .build()?;
+            resource_servers.push(built);
+        }
+        let dynamic = self.registration.then(|| {
+            let clients = DynamicClients::new(sealer(Purpose::ClientId), sealer(Purpose::ClientSecret));
+            Arc::new(match self.refuse_registrations_before {
+                Some(moment) => clients.refuse_registrations_before(moment),
+                None => clients,
+            })
+        });
+        let server_name = self.server_name.unwrap_or_else(|| self.public_url.authority().to_owned());
+        let server = AuthorizationServer {
+            issuer,
+            resources: resource_servers.iter().map(|server| server.resource().clone()).collect(),
+            scopes,
+            scope_descriptions: self.scope_descriptions,
+            upstream: self.upstream,
+            clients: Arc::new(ClientResolvers::new(self.preregistered, dynamic.clone())),
+            dynamic_clients: dynamic,
+            pages: self.pages.unwrap_or_else(|| Arc::new(BuiltInPages::default())),
+            admission: self.admission,
+            records,
+            grants,
+            tokens,
+            consent_forms: sealer(Purpose::ConsentForm),
+            login_cookies: sealer(Purpose::Cookie),
+            lifetimes: self.lifetimes,
+            limits: self.limits,
+            consent: self.consent,
+            clock: self.clock,
+            random: self.random,
+            server_name,
+            public_url: self.public_url,
+        };
+        Ok(DcrShim {
+            server: Arc::new(server),
+            resource_servers,
+        })
+    }
+
+    /// The keys that were given, or a fresh one where losing it loses nothing that should last.
+    fn ring(&self, store: &dyn Store) -> Result<KeyRing, BuildError> {
+        if let Some(ring) = &self.key_ring {
+            return Ok(ring.clone());
+        }
+        let kept = store.capabilities();
+        if !self.public_url.is_loopback() {
+            return Err(BuildError::missing("MCP_AUTH_KEY (the key ring)", "`id:base64` with 32 random bytes; without it every client and login would be forgotten at a restart"));
+        }
+        if kept.durable || kept.shared {
+            return Err(BuildError::Unsafe("a store that outlives the process needs a key ring (MCP_AUTH_KEY) that does so too".into()));
+        }
+        tracing::warn!("no key ring (MCP_AUTH_KEY): a fresh key is used, and every client and login is forgotten when this process ends");
+        Ok(KeyRing::ephemeral(&*self.random))
+    }
+}
