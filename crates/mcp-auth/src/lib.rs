@@ -3,6 +3,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod access_token;
+#[cfg(feature = "authorization-server")]
+pub mod authorization_server;
 mod build_error;
 pub mod net;
 pub mod oauth;

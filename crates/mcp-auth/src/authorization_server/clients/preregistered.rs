@@ -1,0 +1,239 @@
+//! Clients that the operator wrote down, in the words of RFC 7591 §2.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+use super::{Client, ClientKind, ClientResolver, ResolveError};
+use crate::{
+    BuildError,
+    oauth::{
+        ClientAuthenticationMethod as Method, ClientId, ClientMetadata, ClientSecret, RedirectUri,
+        Scopes,
+    },
+};
+
+/// The clients of a configuration; their secrets are kept as hashes only.
+///
+/// ```
+/// # use mcp_auth::authorization_server::clients::PreregisteredClients;
+/// let clients = PreregisteredClients::parse_json(
+///     r#"[{
+///         "client_id": "desk",
+///         "client_name": "Front desk",
+///         "redirect_uris": ["https://desk.example/callback"],
+///         "client_secret": "fKq0-an-example-of-a-long-secret"
+///     }]"#,
+/// )?;
+/// assert_eq!(clients.len(), 1);
+/// # Ok::<(), mcp_auth::BuildError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct PreregisteredClients(HashMap<ClientId, Client>);
+
+impl PreregisteredClients {
+    /// Parses a JSON array of client metadata objects.
+    ///
+    /// Each needs `client_id` and `redirect_uris`; `client_secret`, `client_name`, `client_uri`,
+    /// `token_endpoint_auth_method`, `grant_types` and `scope` are optional. Without a method a
+    /// client with a secret is `client_secret_basic` and one without is `none`; without
+    /// `grant_types` it is given refresh tokens.
+    ///
+    /// # Errors
+    ///
+    /// When it is not such an array; the error says which client and which of its members.
+    pub fn parse_json(json: &str) -> Result<Self, BuildError> {
+        Self::parse_json_with_schemes(json, &[])
+    }
+
+    /// As [`PreregisteredClients::parse_json`], with further dotless private-use schemes allowed in
+    /// redirection URIs.
+    ///
+    /// # Errors
+    ///
+    /// As [`PreregisteredClients::parse_json`].
+    pub fn parse_json_with_schemes(json: &str, schemes: &[String]) -> Result<Self, BuildError> {
+        // serde's own message may repeat a value, and a value may be a secret.
+        let entries: Vec<Value> = serde_json::from_str(json).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            BuildError::argument(
+                ARGUMENT,
+                format!("not a JSON array: see line {line}, column {column}"),
+            )
+        })?;
+        let mut clients = HashMap::new();
+        for (index, entry) in entries.iter().enumerate() {
+            let entry = Entry { index, entry };
+            let client = entry.client(schemes)?;
+            if clients.insert(client.id().clone(), client).is_some() {
+                return Err(entry.wrong("client_id", "another client has it too"));
+            }
+        }
+        Ok(Self(clients))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[async_trait]
+impl ClientResolver for PreregisteredClients {
+    async fn resolve(&self, id: &ClientId) -> Result<Client, ResolveError> {
+        self.0.get(id).cloned().ok_or(ResolveError::Unknown)
+    }
+}
+
+/// One element of the array, with its place for the error.
+struct Entry<'a> {
+    index: usize,
+    entry: &'a Value,
+}
+
+impl Entry<'_> {
+    fn client(&self, schemes: &[String]) -> Result<Client, BuildError> {
+        let object = self.object()?;
+        for member in object.keys() {
+            if !MEMBERS.contains(&member.as_str()) {
+                let known = MEMBERS.join(", ");
+                return Err(self.wrong(member, format!("unknown member; known are {known}")));
+            }
+        }
+        let id = self
+            .text("client_id")?
+            .ok_or_else(|| self.wrong("client_id", "missing"))?;
+        let id = ClientId::parse(id).map_err(|error| self.wrong("client_id", error.rule()))?;
+        let mut metadata = ClientMetadata::public(self.redirect_uris(schemes)?);
+        let secret = self.text("client_secret")?;
+        if secret.is_some_and(str::is_empty) {
+            return Err(self.wrong("client_secret", "empty"));
+        }
+        metadata.token_endpoint_auth_method = self.method(secret.is_some())?;
+        metadata.refresh_tokens = self.refresh_tokens()?;
+        metadata.client_name = self.text("client_name")?.map(Into::into);
+        metadata.scope = match self.text("scope")? {
+            Some(text) => {
+                Some(Scopes::parse(text).map_err(|error| self.wrong("scope", error.rule()))?)
+            }
+            None => None,
+        };
+        metadata.client_uri = match self.text("client_uri")? {
+            Some(uri) if uri.starts_with("https://") => Some(uri.into()),
+            Some(_) => return Err(self.wrong("client_uri", "not an https URL")),
+            None => None,
+        };
+        let client = Client::new(id, ClientKind::Preregistered, metadata);
+        Ok(match secret {
+            Some(secret) => client.with_secret(&ClientSecret::new(secret)),
+            None => client,
+        })
+    }
+
+    fn redirect_uris(&self, schemes: &[String]) -> Result<Vec<RedirectUri>, BuildError> {
+        let texts = self.texts("redirect_uris")?.unwrap_or_default();
+        if texts.is_empty() {
+            return Err(self.wrong("redirect_uris", "at least one is needed"));
+        }
+        let parse = |text: &str| RedirectUri::parse_with_schemes(text, schemes);
+        texts
+            .into_iter()
+            .map(|text| {
+                parse(text).map_err(|error| {
+                    self.wrong("redirect_uris", format!("{}: {text}", error.rule()))
+                })
+            })
+            .collect()
+    }
+
+    fn method(&self, has_secret: bool) -> Result<Method, BuildError> {
+        let name = "token_endpoint_auth_method";
+        let method = match self.text(name)? {
+            None if has_secret => Method::ClientSecretBasic,
+            None | Some("none") => Method::None,
+            Some("client_secret_basic") => Method::ClientSecretBasic,
+            Some("client_secret_post") => Method::ClientSecretPost,
+            Some(_) => {
+                let known = "one of none, client_secret_basic, client_secret_post";
+                return Err(self.wrong(name, known));
+            }
+        };
+        match (method, has_secret) {
+            (Method::None, true) => Err(self.wrong(name, "none, but there is a client_secret")),
+            (Method::None, false) | (_, true) => Ok(method),
+            (_, false) => Err(self.wrong("client_secret", "missing, and the method needs one")),
+        }
+    }
+
+    fn refresh_tokens(&self) -> Result<bool, BuildError> {
+        let name = "grant_types";
+        let Some(grant_types) = self.texts(name)? else {
+            return Ok(true);
+        };
+        if !grant_types.contains(&"authorization_code") {
+            return Err(self.wrong(name, "authorization_code has to be among them"));
+        }
+        let known = ["authorization_code", "refresh_token"];
+        if grant_types.iter().any(|grant| !known.contains(grant)) {
+            return Err(self.wrong(name, "only authorization_code and refresh_token"));
+        }
+        Ok(grant_types.contains(&"refresh_token"))
+    }
+
+    fn object(&self) -> Result<&Map<String, Value>, BuildError> {
+        self.entry.as_object().ok_or_else(|| {
+            BuildError::argument(ARGUMENT, format!("client {}: not an object", self.index))
+        })
+    }
+
+    fn text(&self, member: &str) -> Result<Option<&str>, BuildError> {
+        match self.entry.get(member) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(self.wrong(member, "not a string")),
+        }
+    }
+
+    fn texts(&self, member: &str) -> Result<Option<Vec<&str>>, BuildError> {
+        let not_texts = || self.wrong(member, "not an array of strings");
+        match self.entry.get(member) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Array(values)) => {
+                let texts = values
+                    .iter()
+                    .map(|value| value.as_str().ok_or_else(not_texts));
+                texts.collect::<Result<_, _>>().map(Some)
+            }
+            Some(_) => Err(not_texts()),
+        }
+    }
+
+    fn wrong(&self, member: &str, reason: impl std::fmt::Display) -> BuildError {
+        let index = self.index;
+        BuildError::argument(ARGUMENT, format!("client {index}, {member}: {reason}"))
+    }
+}
+
+const ARGUMENT: &str = "preregistered clients";
+
+const MEMBERS: [&str; 8] = [
+    "client_id",
+    "client_secret",
+    "client_name",
+    "client_uri",
+    "redirect_uris",
+    "token_endpoint_auth_method",
+    "grant_types",
+    "scope",
+];
+
+#[cfg(test)]
+mod tests;
