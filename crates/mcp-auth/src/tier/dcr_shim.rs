@@ -8,7 +8,7 @@ use crate::{
     access_token::{Grants, GrantsSettings, SealedTokens},
     authorization_server::{
         AdmitEveryone, Admission, AuthorizationServer, ConsentRule, Lifetimes, RateLimits,
-        clients::{ClientResolvers, DynamicClients, PreregisteredClients},
+        clients::{ClientResolver, ClientResolvers, DynamicClients, PreregisteredClients},
         pages::{BuiltInPages, Pages, ScopeDescriptions},
     },
     net::EndpointSet,
@@ -115,15 +115,15 @@ impl DcrShimBuilder {
     /// # Errors
     ///
     /// When it names another public origin than this builder.
-    pub fn with_environment(mut self, environment: Environment) -> Result<Self, BuildError> {
+    pub fn with_environment(mut self, environment: &Environment) -> Result<Self, BuildError> {
         if *environment.public_url() != self.public_url {
             return Err(BuildError::argument("MCP_AUTH_PUBLIC_URL", "is not the origin this tier was made for"));
         }
-        self.key_ring = environment.key_ring.or(self.key_ring);
-        self.scopes = environment.scopes.or(self.scopes);
-        self.preregistered = environment.clients.or(self.preregistered);
-        self.registration = environment.registration;
-        self.allowed_origins.extend(environment.allowed_origins);
+        self.key_ring = environment.key_ring.clone().or(self.key_ring);
+        self.scopes = environment.scopes.clone().or(self.scopes);
+        self.preregistered = environment.clients.clone().or(self.preregistered);
+        self.registration &= environment.registration;
+        self.allowed_origins.extend(environment.allowed_origins.iter().cloned());
         let lifetimes = &mut self.lifetimes;
         lifetimes.access_token = environment.access_ttl.unwrap_or(lifetimes.access_token);
         lifetimes.refresh_token = environment.refresh_ttl.unwrap_or(lifetimes.refresh_token);
@@ -358,12 +358,19 @@ impl DcrShimBuilder {
             resource_servers.push(built);
         }
         let dynamic = self.registration.then(|| {
-            let clients = DynamicClients::new(sealer(Purpose::ClientId), sealer(Purpose::ClientSecret));
+            let clients = DynamicClients::new(&ring, &issuer, Arc::clone(&self.random));
             Arc::new(match self.refuse_registrations_before {
                 Some(moment) => clients.refuse_registrations_before(moment),
                 None => clients,
             })
         });
+        let mut clients = ClientResolvers::new();
+        if let Some(preregistered) = self.preregistered {
+            clients = clients.then(Arc::new(preregistered));
+        }
+        if let Some(dynamic) = &dynamic {
+            clients = clients.then(Arc::clone(dynamic) as Arc<dyn ClientResolver>);
+        }
         let server_name = self.server_name.unwrap_or_else(|| self.public_url.authority().to_owned());
         let server = AuthorizationServer {
             issuer,
@@ -371,7 +378,7 @@ impl DcrShimBuilder {
             scopes,
             scope_descriptions: self.scope_descriptions,
             upstream: self.upstream,
-            clients: Arc::new(ClientResolvers::new(self.preregistered, dynamic.clone())),
+            clients: Arc::new(clients),
             dynamic_clients: dynamic,
             pages: self.pages.unwrap_or_else(|| Arc::new(BuiltInPages::default())),
             admission: self.admission,

@@ -70,6 +70,15 @@ impl OAuthUpstream {
         OAuthUpstreamBuilder::new(None, Some(endpoints), client_id.into())
     }
 
+    /// Where the provider says who a token speaks for (OpenID Connect Core §5.3).
+    ///
+    /// # Errors
+    ///
+    /// When its metadata cannot be read right now.
+    pub async fn userinfo_endpoint(&self) -> Result<&str, UpstreamError> {
+        Ok(&self.endpoints().await?.userinfo)
+    }
+
     pub(super) async fn endpoints(&self) -> Result<&UpstreamEndpoints, UpstreamError> {
         let find = || async {
             match &self.issuer {
