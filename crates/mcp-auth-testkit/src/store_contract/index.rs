@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
@@ -194,9 +194,10 @@ pub(super) async fn never_misses_a_live_key_while_others_change(store: Arc<dyn S
         .await?;
     }
     let listing = Arc::new(AtomicBool::new(true));
+    let swaps = Arc::new(AtomicU32::new(0));
     let mut writers = tokio::task::JoinSet::new();
     for task in 0..4 {
-        let (store, listing) = (store.clone(), listing.clone());
+        let (store, listing, swaps) = (store.clone(), listing.clone(), swaps.clone());
         writers.spawn(async move {
             let mut n = 1_000 * (task + 1);
             while listing.load(Ordering::Relaxed) {
@@ -212,6 +213,7 @@ pub(super) async fn never_misses_a_live_key_while_others_change(store: Arc<dyn S
                 let swap = live("swapped").with_indexes(vec![name]);
                 let _ = store.replace(&stays, version, swap).await?;
                 store.remove(&corner.key(n)).await?;
+                swaps.fetch_add(1, Ordering::Relaxed);
                 n += 1;
                 tokio::task::yield_now().await;
             }
@@ -219,11 +221,13 @@ pub(super) async fn never_misses_a_live_key_while_others_change(store: Arc<dyn S
         });
     }
     let mut outcome = Ok(());
-    for _ in 0..60 {
-        outcome = holds_all(&listed_by(&*store, &name, 8).await?, &keys(&corner, 0..40));
-        if outcome.is_err() {
-            break;
+    // Until enough has changed underneath, however the tasks come to their turns.
+    while outcome.is_ok() && swaps.load(Ordering::Relaxed) < 200 {
+        if let Some(writer) = writers.try_join_next() {
+            writer??;
         }
+        let found = listed_by(&*store, &name, 8).await?;
+        outcome = holds_all(&found, &keys(&corner, 0..40));
         tokio::task::yield_now().await;
     }
     listing.store(false, Ordering::Relaxed);

@@ -141,7 +141,7 @@ pub async fn broken_rules(store: Arc<dyn Store>) -> Vec<Broken> {
     broken
 }
 
-/// Runs one rule on a runtime of its own; what [`store_contract!`](crate::store_contract) calls.
+/// Runs one rule on a runtime of its own; what `store_contract!` calls.
 ///
 /// # Errors
 ///

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 
 use self::{
     index::Index,
-    shard::{Entry, Shard},
+    shard::{Entry, Mark, Shard},
 };
 use super::{
     Capabilities, Cursor, IndexName, IndexPage, Insert, Record, RecordKey, Replace, Store,
@@ -90,7 +90,7 @@ impl MemoryStore {
 
     fn list_under(&self, names: &[IndexName], key: RecordKey) -> Result<(), StoreError> {
         for name in names {
-            self.index(name)?.add(*name, key);
+            self.index(name)?.add(name, &key);
         }
         Ok(())
     }
@@ -105,11 +105,11 @@ impl MemoryStore {
     /// Drops at most `limit` long-expired records of a shard; says how many.
     fn sweep(&self, shard: &mut Shard, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         for swept in 0..limit {
-            let Some((key, indexes)) = shard.take_expired_before(now.minus(KEPT_AFTER_EXPIRY))
+            let Some((key, expired)) = shard.take_expired_before(now.minus(KEPT_AFTER_EXPIRY))
             else {
                 return Ok(swept);
             };
-            self.unlist(&indexes, key)?;
+            self.unlist(&expired.indexes(), key)?;
         }
         Ok(limit)
     }
@@ -142,8 +142,9 @@ impl Store for MemoryStore {
         if shard.get(key).is_some() {
             return Ok(Insert::Exists);
         }
+        let entry = Entry::new(&record, next_version()).ok_or(StoreError::Full)?;
         self.list_under(&record.indexes, *key)?;
-        shard.put(*key, Entry::new(record, next_version()));
+        shard.put(*key, entry);
         Ok(Insert::Inserted)
     }
 
@@ -162,11 +163,11 @@ impl Store for MemoryStore {
         if shard.get(key).map(Entry::version) != Some(version) {
             return Ok(Replace::Conflict);
         }
+        let entry = Entry::new(&record, next_version()).ok_or(StoreError::Full)?;
         self.list_under(&record.indexes, *key)?;
-        let kept = record.indexes.clone();
-        if let Some(old) = shard.put(*key, Entry::new(record, next_version())) {
-            let mut gone = old.into_indexes().into_vec();
-            gone.retain(|name| !kept.contains(name));
+        if let Some(old) = shard.put(*key, entry) {
+            let mut gone = old.indexes();
+            gone.retain(|name| !record.indexes.contains(name));
             self.unlist(&gone, *key)?;
         }
         self.sweep(&mut shard, now, SWEPT_PER_WRITE)?;
@@ -176,7 +177,7 @@ impl Store for MemoryStore {
     async fn remove(&self, key: &RecordKey) -> Result<(), StoreError> {
         let mut shard = self.shard(key)?;
         match shard.take(key) {
-            Some(old) => self.unlist(&old.into_indexes(), *key),
+            Some(old) => self.unlist(&old.indexes(), *key),
             None => Ok(()),
         }
     }
@@ -188,11 +189,15 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<IndexPage, StoreError> {
         let after = cursor.map(position).transpose()?;
-        let (keys, more) = self.index(index)?.page(index, after, limit);
-        let last = keys.last().copied().or(after);
-        let next = last
-            .filter(|_| more)
-            .map(|key| Cursor(key.as_bytes().to_vec()));
+        let (marks, more) = self.index(index)?.page(index, after, limit);
+        let last = marks.last().filter(|_| more);
+        let next = last.map(|mark| Cursor(mark.as_bytes().to_vec()));
+        let mut keys = Vec::with_capacity(marks.len());
+        for mark in marks {
+            // The index is let go of by now: a record that went in between is not listed.
+            let shard = pick(&self.records, mark.as_bytes())?;
+            keys.extend(shard.marked(mark).map(|(key, _)| key));
+        }
         Ok(IndexPage::new(keys, next))
     }
 
@@ -214,17 +219,20 @@ impl Store for MemoryStore {
     }
 }
 
-/// A position in a listing is the last key that was listed: it stays right whatever comes and goes.
-fn position(cursor: &Cursor) -> Result<RecordKey, StoreError> {
+/// A position in a listing is the mark of the last key that was listed: it stays right whatever comes and goes.
+fn position(cursor: &Cursor) -> Result<Mark, StoreError> {
     let bytes = cursor.0.as_slice().try_into();
     bytes
-        .map(RecordKey::from_bytes)
+        .map(Mark::from_bytes)
         .map_err(|_| StoreError::Failed("the cursor is not one of this store".into()))
 }
 
 /// The hash's first byte spreads evenly as it is.
-fn pick<'a, T>(shards: &'a [Mutex<T>], hash: &[u8; 32]) -> Result<MutexGuard<'a, T>, StoreError> {
-    let [first, ..] = *hash;
+fn pick<'a, T, const N: usize>(
+    shards: &'a [Mutex<T>],
+    hash: &[u8; N],
+) -> Result<MutexGuard<'a, T>, StoreError> {
+    let first = hash.first().copied().unwrap_or(0);
     let shard = shards.get(usize::from(first) % SHARDS);
     shard
         .map(lock)
