@@ -3,14 +3,17 @@
 //!
 //! - [`DemoUpstream`] is a small OpenID provider that really runs, in process, on loopback.
 //! - [`Browser`] is what a person's browser does: cookies, redirects, forms.
+//! - [`ScriptedHost`] is a strict MCP host, from the MCP URL to a tool's result.
 //! - [`MovingClock`] is a [`Clock`](mcp_auth::oauth::Clock) that tests can move.
 //! - [`store_contract`] is what every [`Store`](mcp_auth::store::Store) has to hold.
 
 pub mod browser;
 pub mod demo_upstream;
 mod moving_clock;
+pub mod scripted_host;
 pub mod store_contract;
 
 pub use browser::Browser;
 pub use demo_upstream::DemoUpstream;
 pub use moving_clock::MovingClock;
+pub use scripted_host::ScriptedHost;
