@@ -1,0 +1,59 @@
+//! The pages that come with the library.
+
+use askama::Template;
+
+use super::{Accent, ConsentPage, ErrorPage, Pages, shown::shown_name};
+
+/// Calm, plain pages for phone and desktop, light and dark, without script.
+#[derive(Debug, Clone, Default)]
+pub struct BuiltInPages {
+    accent: Accent,
+}
+
+impl BuiltInPages {
+    /// With the operator's colour.
+    #[must_use]
+    pub const fn with_accent(mut self, accent: Accent) -> Self {
+        self.accent = accent;
+        self
+    }
+}
+
+impl Pages for BuiltInPages {
+    fn consent(&self, page: &ConsentPage<'_>) -> String {
+        rendered(&ConsentTemplate {
+            page,
+            client_name: page.client_name.and_then(shown_name),
+            accent: self.accent,
+        })
+    }
+
+    fn error(&self, page: &ErrorPage<'_>) -> String {
+        rendered(&ErrorTemplate {
+            page,
+            accent: self.accent,
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "consent.html")]
+struct ConsentTemplate<'a> {
+    page: &'a ConsentPage<'a>,
+    client_name: Option<String>,
+    accent: Accent,
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorTemplate<'a> {
+    page: &'a ErrorPage<'a>,
+    accent: Accent,
+}
+
+/// Writing into a string does not fail; the words are there for the compiler.
+fn rendered(template: &impl Template) -> String {
+    template.render().unwrap_or_else(|_| {
+        "<!doctype html><title>Error</title><p>This page cannot be shown.".into()
+    })
+}

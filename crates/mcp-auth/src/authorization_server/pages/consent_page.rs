@@ -1,0 +1,59 @@
+//! What the consent page says.
+
+use super::DescribedScope;
+
+/// Everything the consent page shows and sends back (MCP security considerations, confused deputy).
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct ConsentPage<'a> {
+    /// The name of this MCP server, from its operator.
+    pub server_name: &'a str,
+    /// The client's name; a claim of its own unless it is [`ConsentPage::preregistered`].
+    pub client_name: Option<&'a str>,
+    /// Whether the operator entered this client, and so vouches for its name.
+    pub preregistered: bool,
+    /// The host whose document describes the client, if its `client_id` is a URL; proved by the fetch.
+    pub client_host: Option<&'a str>,
+    /// Where the browser goes afterwards: a host, or a private-use scheme.
+    pub redirect_destination: &'a str,
+    /// The whole redirection URI.
+    pub redirect_uri: &'a str,
+    /// Whether the redirection URI leads to a program on the user's own machine.
+    pub loopback: bool,
+    /// What the client asks for, in plain words.
+    pub scopes: &'a [DescribedScope],
+    /// What we ask for at the upstream.
+    pub upstream_scopes: &'a [String],
+    /// The host where the user signs in.
+    pub upstream_host: &'a str,
+    /// Where the form is posted.
+    pub action: &'a str,
+    /// The value of the hidden field `request`.
+    pub request: &'a str,
+    /// The nonce that styles must carry.
+    pub nonce: &'a str,
+}
+
+impl std::fmt::Debug for ConsentPage<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConsentPage")
+            .field("client_name", &self.client_name)
+            .field("redirect_destination", &self.redirect_destination)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ConsentPage<'_> {
+    /// Whether the browser goes to a web site afterwards, rather than to a program on this device.
+    #[must_use]
+    pub fn returns_to_web(&self) -> bool {
+        self.redirect_uri.starts_with("https:")
+    }
+}
+
+/// The host of a `client_id` that is the URL of a client metadata document.
+pub(crate) fn document_host(client_id: &str) -> Option<&str> {
+    let rest = client_id.strip_prefix("https://")?;
+    let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    (!host.is_empty()).then_some(host)
+}

@@ -1,0 +1,180 @@
+//! The refusals that become a page, and what such a page says.
+
+use http::StatusCode;
+
+use super::error_words::{Words, words};
+use crate::oauth::OAuthErrorCode;
+
+/// Why a login cannot go on, where a redirect to the client is not allowed or would not help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorPageKind {
+    /// Nobody knows this `client_id`.
+    UnknownClient,
+    /// The `client_id` was sealed under a key that this server does not have.
+    ClientOfOtherKey,
+    /// The redirection URI is not one of the client's.
+    RedirectNotRegistered,
+    /// The request is missing something or cannot be read.
+    MalformedRequest,
+    /// The consent form is too old, or was made by an earlier version.
+    ConsentExpired,
+    /// The consent form was shown in another browser, or its cookie did not come along.
+    ConsentFromElsewhere,
+    /// The login is over: too old, finished before, or begun in another browser.
+    LoginExpired,
+    /// The user, or the upstream, said no there.
+    UpstreamDenied,
+    /// The upstream does not answer.
+    UpstreamUnavailable,
+    /// The store does not answer.
+    StoreUnavailable,
+    /// The user may not use this server.
+    NotAdmitted,
+    /// Too many requests from one network.
+    TooManyRequests,
+    /// The request came under a name that is not ours.
+    WrongHost,
+}
+
+impl ErrorPageKind {
+    /// Every kind.
+    pub const ALL: [Self; 13] = [
+        Self::UnknownClient,
+        Self::ClientOfOtherKey,
+        Self::RedirectNotRegistered,
+        Self::MalformedRequest,
+        Self::ConsentExpired,
+        Self::ConsentFromElsewhere,
+        Self::LoginExpired,
+        Self::UpstreamDenied,
+        Self::UpstreamUnavailable,
+        Self::StoreUnavailable,
+        Self::NotAdmitted,
+        Self::TooManyRequests,
+        Self::WrongHost,
+    ];
+
+    /// A stable name for logs and support.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        words(self).reason
+    }
+
+    /// What happened, in fixed words.
+    #[must_use]
+    pub const fn what(self) -> &'static str {
+        words(self).what
+    }
+
+    /// The status of the answer.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::UnknownClient
+            | Self::ClientOfOtherKey
+            | Self::RedirectNotRegistered
+            | Self::MalformedRequest
+            | Self::ConsentExpired
+            | Self::LoginExpired => StatusCode::BAD_REQUEST,
+            Self::ConsentFromElsewhere
+            | Self::UpstreamDenied
+            | Self::NotAdmitted
+            | Self::WrongHost => StatusCode::FORBIDDEN,
+            Self::UpstreamUnavailable | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    /// The error code that a program is given.
+    #[must_use]
+    pub const fn oauth_error(self) -> OAuthErrorCode {
+        match self {
+            Self::UnknownClient | Self::ClientOfOtherKey => OAuthErrorCode::InvalidClient,
+            Self::RedirectNotRegistered
+            | Self::MalformedRequest
+            | Self::ConsentExpired
+            | Self::LoginExpired
+            | Self::WrongHost => OAuthErrorCode::InvalidRequest,
+            Self::ConsentFromElsewhere | Self::UpstreamDenied | Self::NotAdmitted => {
+                OAuthErrorCode::AccessDenied
+            }
+            Self::UpstreamUnavailable | Self::StoreUnavailable | Self::TooManyRequests => {
+                OAuthErrorCode::TemporarilyUnavailable
+            }
+        }
+    }
+
+    /// Whose fault it is, for the log: `client`, `upstream` or `server`.
+    #[must_use]
+    pub const fn fault(self) -> &'static str {
+        match self {
+            Self::UpstreamDenied | Self::UpstreamUnavailable => "upstream",
+            Self::ClientOfOtherKey | Self::StoreUnavailable => "server",
+            _ => "client",
+        }
+    }
+
+    /// After how many seconds the same request may work.
+    pub(super) const fn retry_after(self) -> Option<u16> {
+        match self {
+            Self::UpstreamUnavailable | Self::StoreUnavailable => Some(5),
+            Self::TooManyRequests => Some(30),
+            _ => None,
+        }
+    }
+}
+
+/// Everything an error page says: fixed words, and nothing that was sent.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct ErrorPage<'a> {
+    /// The refusal.
+    pub kind: ErrorPageKind,
+    /// The name of this MCP server, from its operator.
+    pub server_name: &'a str,
+    /// The heading.
+    pub title: &'static str,
+    /// What happened.
+    pub what: &'static str,
+    /// What the user can do, in order; never empty.
+    pub next: &'static [&'static str],
+    /// How it is done in a host (its name, then the words), where that differs.
+    pub hosts: &'static [(&'static str, &'static str)],
+    /// The stable name of the refusal.
+    pub reason: &'static str,
+    /// Finds the log line of this refusal.
+    pub correlation: &'a str,
+    /// The nonce that styles must carry.
+    pub nonce: &'a str,
+}
+
+impl<'a> ErrorPage<'a> {
+    /// The page of this refusal.
+    #[must_use]
+    pub const fn new(
+        kind: ErrorPageKind,
+        server_name: &'a str,
+        correlation: &'a str,
+        nonce: &'a str,
+    ) -> Self {
+        let Words {
+            reason,
+            title,
+            what,
+            next,
+            hosts,
+        } = words(kind);
+        Self {
+            kind,
+            server_name,
+            title,
+            what,
+            next,
+            hosts,
+            reason,
+            correlation,
+            nonce,
+        }
+    }
+}
