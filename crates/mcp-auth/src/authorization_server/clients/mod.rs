@@ -5,6 +5,7 @@
 //! describes it. Each way is a [`ClientResolver`]; [`ClientResolvers`] asks them in order.
 
 mod client;
+mod display_name;
 mod dynamic;
 mod preregistered;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use client::{Client, ClientAuthenticationError, ClientKind};
+pub(super) use display_name::display_name;
 pub use dynamic::{ClientIdTooLong, DynamicClients};
 pub use preregistered::PreregisteredClients;
 
