@@ -26,6 +26,7 @@ use axum::{Router, extract::ConnectInfo, extract::Request, middleware::map_reque
 use mcp_auth::{
     DcrShim, Environment, Principal, Tier,
     net::{HttpClient, ReqwestClient},
+    oauth::ClientSecret,
     rmcp::server_config,
     upstream::OAuthUpstream,
 };
@@ -44,7 +45,10 @@ use rmcp::{
 async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
     let filter = filter.unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     match serve().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -71,17 +75,22 @@ async fn serve() -> Result<(), Box<dyn Error>> {
 
     // Both behind one origin; the rate limits count by the caller's address.
     let proxies = environment.trusted_proxies().clone();
-    let app = Router::new().fallback_service(tier.protect(mcp)).layer(map_request(
-        move |ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request| {
-            let address = proxies.client_address(peer, request.headers());
-            request.extensions_mut().insert(address);
-            std::future::ready(request)
-        },
-    ));
+    let app = Router::new()
+        .fallback_service(tier.protect(mcp))
+        .layer(map_request(
+            move |ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request| {
+                let address = proxies.client_address(peer, request.headers());
+                request.extensions_mut().insert(address);
+                std::future::ready(request)
+            },
+        ));
     println!("{}", how_to_connect(environment.public_url().as_str()));
-    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) })
-        .await?;
+    axum::serve(
+        listener,
+        app.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) })
+    .await?;
     Ok(())
 }
 
@@ -98,9 +107,12 @@ async fn upstream(
     if environment.approves_without_asking() {
         demo.auto_sign_in(Some("alice"));
     }
-    println!("Demo upstream: {} (alice / wonderland, bob / builder)", demo.issuer());
+    println!(
+        "Demo upstream: {} (alice / wonderland, bob / builder)",
+        demo.issuer()
+    );
     let upstream = OAuthUpstream::with_issuer(demo.issuer(), demo.client_id())
-        .with_client_secret(demo.client_secret())
+        .with_client_secret(ClientSecret::new(demo.client_secret()))
         .with_scopes(["openid", "profile"])
         .with_namespace("demo")
         .build()?;
@@ -119,7 +131,11 @@ struct Tools {
 impl Tools {
     fn new(upstream: Arc<OAuthUpstream>) -> Result<Self, Box<dyn Error>> {
         let (http, tool_router) = (ReqwestClient::new()?, Self::tool_router());
-        Ok(Self { upstream, http, tool_router })
+        Ok(Self {
+            upstream,
+            http,
+            tool_router,
+        })
     }
 
     #[tool(description = "Says who is signed in, through which client and with which scopes")]
@@ -134,7 +150,9 @@ impl Tools {
 
     #[tool(description = "Shows your profile at the upstream, asked for with your upstream token")]
     async fn upstream_profile(&self, principal: Principal) -> Result<String, String> {
-        self.profile(&principal).await.map_err(|error| error.to_string())
+        self.profile(&principal)
+            .await
+            .map_err(|error| error.to_string())
     }
 
     async fn profile(&self, principal: &Principal) -> Result<String, Box<dyn Error>> {

@@ -63,12 +63,17 @@ pub mod upstream;
 
 pub use access_token::Principal;
 pub use build_error::BuildError;
-pub use tier::{StaticKey, Tier, UpstreamKey};
 #[cfg(feature = "authorization-server")]
 pub use tier::{DcrShim, Environment};
+pub use tier::{StaticKey, Tier, UpstreamKey};
 
 // Every code block of the pages is compiled and, unless it says no_run, run.
-#[cfg(all(doctest, feature = "authorization-server", feature = "http-client", feature = "rmcp"))]
+#[cfg(all(
+    doctest,
+    feature = "authorization-server",
+    feature = "http-client",
+    feature = "rmcp"
+))]
 mod pages {
     macro_rules! page {
         ($($name:ident: $path:literal),* $(,)?) => {

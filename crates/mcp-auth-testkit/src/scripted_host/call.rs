@@ -31,7 +31,9 @@ impl ScriptedHost {
                 self.call_in_session(token, &session, tool).await?
             }
         };
-        let text = result.pointer("/result/content/0/text").and_then(Value::as_str);
+        let text = result
+            .pointer("/result/content/0/text")
+            .and_then(Value::as_str);
         let failed = result.pointer("/result/isError").and_then(Value::as_bool) == Some(true);
         match text {
             Some(text) if !failed => Ok(text.to_owned()),
@@ -45,7 +47,11 @@ impl ScriptedHost {
     /// # Errors
     ///
     /// When there is no answer.
-    pub async fn send_modern(&self, token: Option<&AccessToken>, tool: &str) -> Result<reqwest::Response, HostError> {
+    pub async fn send_modern(
+        &self,
+        token: Option<&AccessToken>,
+        tool: &str,
+    ) -> Result<reqwest::Response, HostError> {
         let body = json!({
             "jsonrpc": "2.0", "id": 1, "method": "tools/call",
             "params": {
@@ -57,8 +63,14 @@ impl ScriptedHost {
                 },
             },
         });
-        let request = self.mcp_post(token, &body).header("mcp-protocol-version", MODERN);
-        Ok(request.header("mcp-method", "tools/call").header("mcp-name", tool).send().await?)
+        let request = self
+            .mcp_post(token, &body)
+            .header("mcp-protocol-version", MODERN);
+        Ok(request
+            .header("mcp-method", "tools/call")
+            .header("mcp-name", tool)
+            .send()
+            .await?)
     }
 
     /// Opens a session of 2025-11-25 and gives its id.
@@ -75,7 +87,11 @@ impl ScriptedHost {
         if answer.status() != 200 {
             return Err(HostError::status("initialize", answer).await);
         }
-        let session = answer.headers().get("mcp-session-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let session = answer
+            .headers()
+            .get("mcp-session-id")
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
         let session = session.ok_or(HostError::Broken("initialize", "no session id"))?;
         json_of(answer).await?;
         let body = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
@@ -87,12 +103,22 @@ impl ScriptedHost {
     }
 
     /// A request inside a session of 2025-11-25.
-    pub fn in_session(&self, token: Option<&AccessToken>, session: &str, body: &Value) -> reqwest::RequestBuilder {
+    pub fn in_session(
+        &self,
+        token: Option<&AccessToken>,
+        session: &str,
+        body: &Value,
+    ) -> reqwest::RequestBuilder {
         let request = self.mcp_post(token, body).header("mcp-session-id", session);
         request.header("mcp-protocol-version", LEGACY)
     }
 
-    async fn call_in_session(&self, token: &AccessToken, session: &str, tool: &str) -> Result<Value, HostError> {
+    async fn call_in_session(
+        &self,
+        token: &AccessToken,
+        session: &str,
+        tool: &str,
+    ) -> Result<Value, HostError> {
         let body = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": { "name": tool, "arguments": {} } });
         json_of(self.in_session(Some(token), session, &body).send().await?).await
     }
@@ -102,7 +128,11 @@ impl ScriptedHost {
     }
 
     fn mcp_post(&self, token: Option<&AccessToken>, body: &Value) -> reqwest::RequestBuilder {
-        let request = self.http.post(&self.mcp_url).header("accept", "application/json, text/event-stream").json(body);
+        let request = self
+            .http
+            .post(&self.mcp_url)
+            .header("accept", "application/json, text/event-stream")
+            .json(body);
         match token {
             Some(token) => request.bearer_auth(token.expose()),
             None => request,
@@ -116,6 +146,11 @@ async fn json_of(answer: reqwest::Response) -> Result<Value, HostError> {
         return Err(HostError::status("call", answer).await);
     }
     let text = answer.text().await?;
-    let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:").unwrap_or(line).trim()).ok());
-    messages.into_iter().find(|message| message.get("id").is_some()).ok_or(HostError::Broken("call", "no JSON-RPC answer"))
+    let messages = text.lines().filter_map(|line| {
+        serde_json::from_str::<Value>(line.strip_prefix("data:").unwrap_or(line).trim()).ok()
+    });
+    messages
+        .into_iter()
+        .find(|message| message.get("id").is_some())
+        .ok_or(HostError::Broken("call", "no JSON-RPC answer"))
 }

@@ -51,20 +51,39 @@ impl ScriptedHost {
         if refusal.status() != 401 {
             return Err(HostError::status("discover", refusal).await);
         }
-        let header = refusal.headers().get("www-authenticate").and_then(|value| value.to_str().ok());
-        let challenge = Challenge::parse(header.ok_or(broken("the 401 has no challenge"))?).ok_or(broken("the challenge is no Bearer challenge"))?;
+        let header = refusal
+            .headers()
+            .get("www-authenticate")
+            .and_then(|value| value.to_str().ok());
+        let challenge = Challenge::parse(header.ok_or(broken("the 401 has no challenge"))?)
+            .ok_or(broken("the challenge is no Bearer challenge"))?;
         if challenge.error.is_some() {
-            return Err(broken("the challenge has an error although nothing was sent"));
+            return Err(broken(
+                "the challenge has an error although nothing was sent",
+            ));
         }
-        let metadata_url = challenge.resource_metadata.clone().ok_or(broken("the challenge names no metadata"))?;
-        let resource_metadata = self.document("protected resource metadata", &metadata_url).await?;
-        let resource = text(&resource_metadata, "resource").ok_or(broken("the metadata has no resource"))?;
+        let metadata_url = challenge
+            .resource_metadata
+            .clone()
+            .ok_or(broken("the challenge names no metadata"))?;
+        let resource_metadata = self
+            .document("protected resource metadata", &metadata_url)
+            .await?;
+        let resource =
+            text(&resource_metadata, "resource").ok_or(broken("the metadata has no resource"))?;
         if resource != self.mcp_url {
             return Err(broken("the metadata is of another resource"));
         }
-        let issuer = resource_metadata.get("authorization_servers").and_then(|servers| servers.get(0)).and_then(Value::as_str);
-        let issuer = issuer.ok_or(broken("the metadata names no authorization server"))?.to_owned();
-        let server_metadata = self.document("authorization server metadata", &well_known(&issuer)?).await?;
+        let issuer = resource_metadata
+            .get("authorization_servers")
+            .and_then(|servers| servers.get(0))
+            .and_then(Value::as_str);
+        let issuer = issuer
+            .ok_or(broken("the metadata names no authorization server"))?
+            .to_owned();
+        let server_metadata = self
+            .document("authorization server metadata", &well_known(&issuer)?)
+            .await?;
         if text(&server_metadata, "issuer").as_deref() != Some(issuer.as_str()) {
             return Err(broken("the metadata is of another issuer"));
         }
@@ -72,13 +91,16 @@ impl ScriptedHost {
             let list = server_metadata.get(name).and_then(Value::as_array);
             list.is_some_and(|list| list.iter().any(|value| value == wanted))
         };
-        if !lists("code_challenge_methods_supported", "S256") || lists("code_challenge_methods_supported", "plain") {
+        if !lists("code_challenge_methods_supported", "S256")
+            || lists("code_challenge_methods_supported", "plain")
+        {
             return Err(broken("PKCE S256, and S256 alone, must be supported"));
         }
         if !lists("response_types_supported", "code") {
             return Err(broken("response type code must be supported"));
         }
-        let endpoint = |name: &str| text(&server_metadata, name).ok_or(broken("an endpoint is missing"));
+        let endpoint =
+            |name: &str| text(&server_metadata, name).ok_or(broken("an endpoint is missing"));
         Ok(Discovery {
             challenge,
             resource,
@@ -96,7 +118,11 @@ impl ScriptedHost {
         if answer.status() != 200 {
             return Err(HostError::status(step, answer).await);
         }
-        let kind = answer.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind = answer
+            .headers()
+            .get("content-type")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         if !kind.starts_with("application/json") {
             return Err(HostError::Broken(step, "not application/json"));
         }
@@ -129,11 +155,18 @@ impl Challenge {
 
 /// The well-known string goes between host and path (RFC 8414 §3.1).
 fn well_known(issuer: &str) -> Result<String, HostError> {
-    let url = Url::parse(issuer).map_err(|_| HostError::Broken("discover", "the issuer is no URL"))?;
+    let url =
+        Url::parse(issuer).map_err(|_| HostError::Broken("discover", "the issuer is no URL"))?;
     let path = url.path().trim_end_matches('/');
-    Ok(format!("{}/.well-known/oauth-authorization-server{path}", url.origin().ascii_serialization()))
+    Ok(format!(
+        "{}/.well-known/oauth-authorization-server{path}",
+        url.origin().ascii_serialization()
+    ))
 }
 
 fn text(document: &Value, name: &str) -> Option<String> {
-    document.get(name).and_then(Value::as_str).map(str::to_owned)
+    document
+        .get(name)
+        .and_then(Value::as_str)
+        .map(str::to_owned)
 }

@@ -64,7 +64,10 @@ impl ScriptedHost {
     /// When no HTTP client can be built.
     pub fn new(mcp_url: impl Into<String>) -> Result<Self, HostError> {
         let redirect_uri = "http://127.0.0.1:33418/callback".to_owned();
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build();
         Ok(Self {
             mcp_url: mcp_url.into(),
             registration: json!({
@@ -136,7 +139,11 @@ impl ScriptedHost {
         let discovery = self.discover().await?;
         let registration = self.register(&discovery).await?;
         let tokens = self.sign_in_as(&discovery, &registration).await?;
-        Ok(SignedIn { discovery, registration, tokens })
+        Ok(SignedIn {
+            discovery,
+            registration,
+            tokens,
+        })
     }
 
     /// The same for a client that is known already.
@@ -144,16 +151,26 @@ impl ScriptedHost {
     /// # Errors
     ///
     /// As [`ScriptedHost::sign_in`].
-    pub async fn sign_in_as(&mut self, discovery: &Discovery, registration: &Registration) -> Result<Tokens, HostError> {
+    pub async fn sign_in_as(
+        &mut self,
+        discovery: &Discovery,
+        registration: &Registration,
+    ) -> Result<Tokens, HostError> {
         let authorization = self.authorization(discovery, registration);
         let code = self.authorize(discovery, &authorization).await?;
-        let answer = self.redeem(discovery, registration, &authorization, &code).await?;
+        let answer = self
+            .redeem(discovery, registration, &authorization, &code)
+            .await?;
         answer.granted()
     }
 
     /// What it would open the browser with: PKCE, state, resource and the challenge's scope.
     #[must_use]
-    pub fn authorization(&self, discovery: &Discovery, registration: &Registration) -> Authorization {
+    pub fn authorization(
+        &self,
+        discovery: &Discovery,
+        registration: &Registration,
+    ) -> Authorization {
         let random: &dyn Random = &SystemRandom;
         let state = URL_SAFE_NO_PAD.encode(random.bytes::<12>());
         let verifier = CodeVerifier::generate(random);
@@ -172,7 +189,11 @@ impl ScriptedHost {
             query.append_pair("scope", scope);
         }
         let url = format!("{}?{}", discovery.authorization_endpoint, query.finish());
-        Authorization { url, state, verifier }
+        Authorization {
+            url,
+            state,
+            verifier,
+        }
     }
 
     /// Walks the browser through consent and sign-in, and checks what it comes back with.
@@ -180,10 +201,16 @@ impl ScriptedHost {
     /// # Errors
     ///
     /// When it does not come back, comes back without a code, or with another `state` or `iss`.
-    pub async fn authorize(&mut self, discovery: &Discovery, authorization: &Authorization) -> Result<String, HostError> {
+    pub async fn authorize(
+        &mut self,
+        discovery: &Discovery,
+        authorization: &Authorization,
+    ) -> Result<String, HostError> {
         let callback = self.visit(authorization, Decision::Approve).await?;
         check_callback(discovery, authorization, &callback)?;
-        let code = callback.code().ok_or(HostError::Broken("authorize", "the callback has no code"))?;
+        let code = callback
+            .code()
+            .ok_or(HostError::Broken("authorize", "the callback has no code"))?;
         Ok(code.to_owned())
     }
 
@@ -192,15 +219,31 @@ impl ScriptedHost {
     /// # Errors
     ///
     /// When it does not come back.
-    pub async fn visit(&mut self, authorization: &Authorization, decision: Decision) -> Result<Callback, BrowserError> {
-        self.browser.walk(&authorization.url, &self.redirect_uri, decision).await
+    pub async fn visit(
+        &mut self,
+        authorization: &Authorization,
+        decision: Decision,
+    ) -> Result<Callback, BrowserError> {
+        self.browser
+            .walk(&authorization.url, &self.redirect_uri, decision)
+            .await
     }
 }
 
 /// RFC 6749 §4.1.2 and RFC 9207 §2.4: exactly our state and exactly the expected issuer, once each.
-fn check_callback(discovery: &Discovery, authorization: &Authorization, callback: &Callback) -> Result<(), HostError> {
+fn check_callback(
+    discovery: &Discovery,
+    authorization: &Authorization,
+    callback: &Callback,
+) -> Result<(), HostError> {
     let broken = |rule| Err(HostError::Broken("authorize", rule));
-    let count = |name: &str| callback.parameters.iter().filter(|(known, _)| known == name).count();
+    let count = |name: &str| {
+        callback
+            .parameters
+            .iter()
+            .filter(|(known, _)| known == name)
+            .count()
+    };
     if ["code", "state", "iss"].iter().any(|name| count(name) > 1) {
         return broken("a parameter of the callback is there twice");
     }

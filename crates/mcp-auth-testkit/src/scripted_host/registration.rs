@@ -37,12 +37,24 @@ impl ScriptedHost {
     /// When the answer is not 201 with an identifier and our redirect URI.
     pub async fn register(&self, discovery: &Discovery) -> Result<Registration, HostError> {
         let broken = |rule| HostError::Broken("register", rule);
-        let endpoint = discovery.registration_endpoint.as_ref().ok_or(broken("there is no registration endpoint"))?;
-        let answer = self.http.post(endpoint).json(&self.registration).send().await?;
+        let endpoint = discovery
+            .registration_endpoint
+            .as_ref()
+            .ok_or(broken("there is no registration endpoint"))?;
+        let answer = self
+            .http
+            .post(endpoint)
+            .json(&self.registration)
+            .send()
+            .await?;
         if answer.status() != 201 {
             return Err(HostError::status("register", answer).await);
         }
-        if answer.headers().get("cache-control").is_none_or(|value| value != "no-store") {
+        if answer
+            .headers()
+            .get("cache-control")
+            .is_none_or(|value| value != "no-store")
+        {
             return Err(broken("the answer may be cached"));
         }
         let answer: Value = answer.json().await?;
@@ -56,6 +68,10 @@ impl ScriptedHost {
         if client_secret.is_some() && answer.get("client_secret_expires_at").is_none() {
             return Err(broken("a secret without client_secret_expires_at"));
         }
-        Ok(Registration { client_id, client_secret, answer })
+        Ok(Registration {
+            client_id,
+            client_secret,
+            answer,
+        })
     }
 }

@@ -61,7 +61,12 @@ impl ScriptedHost {
     /// # Errors
     ///
     /// When there is no answer, or one that may be cached.
-    pub async fn refresh(&self, discovery: &Discovery, registration: &Registration, token: &RefreshToken) -> Result<TokenAnswer, HostError> {
+    pub async fn refresh(
+        &self,
+        discovery: &Discovery,
+        registration: &Registration,
+        token: &RefreshToken,
+    ) -> Result<TokenAnswer, HostError> {
         let form = [
             ("grant_type", "refresh_token"),
             ("refresh_token", token.expose()),
@@ -86,8 +91,19 @@ impl ScriptedHost {
         if let Some(secret) = &registration.client_secret {
             form.push(("client_secret", secret.expose()));
         }
-        let answer = self.http.post(&discovery.token_endpoint).form(&form).send().await?;
-        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let answer = self
+            .http
+            .post(&discovery.token_endpoint)
+            .form(&form)
+            .send()
+            .await?;
+        let header = |name: &str| {
+            answer
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
         if header("cache-control").as_deref() != Some("no-store") {
             return Err(HostError::Broken("token", "the answer may be cached"));
         }
@@ -125,7 +141,9 @@ impl TokenAnswer {
             return Err(HostError::Broken("token", "token_type is not Bearer"));
         }
         Ok(Tokens {
-            access_token: AccessToken::new(text("access_token").ok_or(HostError::Broken("token", "no access_token"))?),
+            access_token: AccessToken::new(
+                text("access_token").ok_or(HostError::Broken("token", "no access_token"))?,
+            ),
             refresh_token: text("refresh_token").map(RefreshToken::new),
             expires_in: self.body.get("expires_in").and_then(Value::as_u64),
             scope: text("scope").map(str::to_owned),

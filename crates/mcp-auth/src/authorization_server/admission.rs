@@ -55,7 +55,12 @@ pub struct AdmitEveryone;
 
 #[async_trait]
 impl Admission for AdmitEveryone {
-    async fn admit(&self, _: &UpstreamIdentity, _: &ClientId, scopes: &Scopes) -> Result<Admitted, NotAdmitted> {
+    async fn admit(
+        &self,
+        _: &UpstreamIdentity,
+        _: &ClientId,
+        scopes: &Scopes,
+    ) -> Result<Admitted, NotAdmitted> {
         Ok(Admitted::with_scopes(scopes.clone()))
     }
 }

@@ -12,11 +12,24 @@ use super::{
     redirect::{RedirectError, RegisteredRedirect},
     response,
 };
-use crate::oauth::{ClientId, CodeChallenge, Form, OAuthErrorCode, ResourceIdentifier, Scopes, State};
+use crate::oauth::{
+    ClientId, CodeChallenge, Form, OAuthErrorCode, ResourceIdentifier, Scopes, State,
+};
 
-pub(super) async fn authorize(server: &AuthorizationServer, request: &Request<Bytes>) -> Response<Bytes> {
-    if !server.limits.authorize.take(request.extensions(), &*server.clock) {
-        return server.page(request, ErrorPageKind::TooManyRequests, "rate limit of /authorize");
+pub(super) async fn authorize(
+    server: &AuthorizationServer,
+    request: &Request<Bytes>,
+) -> Response<Bytes> {
+    if !server
+        .limits
+        .authorize
+        .take(request.extensions(), &*server.clock)
+    {
+        return server.page(
+            request,
+            ErrorPageKind::TooManyRequests,
+            "rate limit of /authorize",
+        );
     }
     if let Some(elsewhere) = server.at_own_host(request) {
         return elsewhere;
@@ -78,11 +91,17 @@ enum AuthorizeError {
 
 impl AuthorizationRequest {
     fn parse(query: &str) -> Result<Self, AuthorizeError> {
-        let form = Form::parse(query.as_bytes()).map_err(|_| AuthorizeError::page("parameters cannot be read"))?;
+        let form = Form::parse(query.as_bytes())
+            .map_err(|_| AuthorizeError::page("parameters cannot be read"))?;
         // Neither can be answered by redirect while it is not clear which client, where to, or with
         // which state.
-        if ["client_id", "redirect_uri", "state"].iter().any(|name| form.repeats(name)) {
-            return Err(AuthorizeError::page("client_id, redirect_uri or state was sent twice"));
+        if ["client_id", "redirect_uri", "state"]
+            .iter()
+            .any(|name| form.repeats(name))
+        {
+            return Err(AuthorizeError::page(
+                "client_id, redirect_uri or state was sent twice",
+            ));
         }
         Ok(Self { form })
     }
@@ -93,15 +112,36 @@ impl AuthorizationRequest {
         known.checked(server, redirect)
     }
 
-    async fn known_client(self, server: &AuthorizationServer) -> Result<KnownClient, AuthorizeError> {
-        let id = self.form.get("client_id").ok_or(AuthorizeError::page("no client_id"))?;
-        let id = ClientId::parse(id).map_err(|_| AuthorizeError::Page(ErrorPageKind::UnknownClient, "malformed client_id"))?;
-        let client = server.clients.resolve(&id).await.map_err(|error| match error {
-            ResolveError::UnknownKey => AuthorizeError::Page(ErrorPageKind::ClientOfOtherKey, "client_id under an unknown key"),
-            ResolveError::Unavailable(_) => AuthorizeError::Page(ErrorPageKind::StoreUnavailable, "clients cannot be looked up"),
-            _ => AuthorizeError::Page(ErrorPageKind::UnknownClient, "unknown client"),
+    async fn known_client(
+        self,
+        server: &AuthorizationServer,
+    ) -> Result<KnownClient, AuthorizeError> {
+        let id = self
+            .form
+            .get("client_id")
+            .ok_or(AuthorizeError::page("no client_id"))?;
+        let id = ClientId::parse(id).map_err(|_| {
+            AuthorizeError::Page(ErrorPageKind::UnknownClient, "malformed client_id")
         })?;
-        Ok(KnownClient { form: self.form, client })
+        let client = server
+            .clients
+            .resolve(&id)
+            .await
+            .map_err(|error| match error {
+                ResolveError::UnknownKey => AuthorizeError::Page(
+                    ErrorPageKind::ClientOfOtherKey,
+                    "client_id under an unknown key",
+                ),
+                ResolveError::Unavailable(_) => AuthorizeError::Page(
+                    ErrorPageKind::StoreUnavailable,
+                    "clients cannot be looked up",
+                ),
+                _ => AuthorizeError::Page(ErrorPageKind::UnknownClient, "unknown client"),
+            })?;
+        Ok(KnownClient {
+            form: self.form,
+            client,
+        })
     }
 }
 
@@ -116,10 +156,18 @@ impl KnownClient {
         })
     }
 
-    fn checked(self, server: &AuthorizationServer, redirect: RegisteredRedirect) -> Result<CheckedRequest, AuthorizeError> {
+    fn checked(
+        self,
+        server: &AuthorizationServer,
+        redirect: RegisteredRedirect,
+    ) -> Result<CheckedRequest, AuthorizeError> {
         let Ok(state) = self.form.get("state").map(State::parse).transpose() else {
             // It cannot be carried, so it cannot be given back either.
-            return Err(AuthorizeError::Redirect { redirect, state: None, error: OAuthErrorCode::InvalidRequest });
+            return Err(AuthorizeError::Redirect {
+                redirect,
+                state: None,
+                error: OAuthErrorCode::InvalidRequest,
+            });
         };
         match self.parameters(server) {
             Ok((challenge, resource, scopes)) => Ok(CheckedRequest {
@@ -132,11 +180,18 @@ impl KnownClient {
                 resource,
                 scopes,
             }),
-            Err(error) => Err(AuthorizeError::Redirect { redirect, state, error }),
+            Err(error) => Err(AuthorizeError::Redirect {
+                redirect,
+                state,
+                error,
+            }),
         }
     }
 
-    fn parameters(&self, server: &AuthorizationServer) -> Result<(CodeChallenge, ResourceIdentifier, Scopes), OAuthErrorCode> {
+    fn parameters(
+        &self,
+        server: &AuthorizationServer,
+    ) -> Result<(CodeChallenge, ResourceIdentifier, Scopes), OAuthErrorCode> {
         use OAuthErrorCode::{InvalidRequest, InvalidScope, UnsupportedResponseType};
         if self.form.repeats_any() {
             return Err(InvalidRequest);
@@ -146,7 +201,11 @@ impl KnownClient {
             Some("code") => {}
             Some(_) => return Err(UnsupportedResponseType),
         }
-        if self.form.get("response_mode").is_some_and(|mode| mode != "query") {
+        if self
+            .form
+            .get("response_mode")
+            .is_some_and(|mode| mode != "query")
+        {
             return Err(InvalidRequest);
         }
         // OAuth 2.1 §4.1.1: without a method the challenge is `plain`, which is not served.
@@ -156,7 +215,8 @@ impl KnownClient {
         let challenge = self.form.get("code_challenge").ok_or(InvalidRequest)?;
         let challenge = CodeChallenge::parse(challenge).map_err(|_| InvalidRequest)?;
         let resource = asked_resource(self.form.resources(), &server.resources)?;
-        let asked = Scopes::parse(self.form.get("scope").unwrap_or_default()).map_err(|_| InvalidScope)?;
+        let asked =
+            Scopes::parse(self.form.get("scope").unwrap_or_default()).map_err(|_| InvalidScope)?;
         let scopes = self.scopes(server, &asked).ok_or(InvalidScope)?;
         Ok((challenge, resource, scopes))
     }
@@ -166,16 +226,22 @@ impl KnownClient {
     /// What is not offered is left out, and the token response says so (OAuth 2.1 §3.2.2.1).
     /// `offline_access` asks for what every grant here has.
     fn scopes(&self, server: &AuthorizationServer, asked: &Scopes) -> Option<Scopes> {
-        let offered = match &self.client.metadata().scope {
-            Some(own) if server.scopes.intersection(own).is_empty() => server.scopes.clone(),
+        // The operator may limit a client; what a stranger registered with limits nobody, because a
+        // host registers with the scopes of its first challenge and steps up later.
+        let own = self.client.metadata().scope.as_ref();
+        let offered = match own.filter(|_| self.client.kind() == ClientKind::Preregistered) {
             Some(own) => server.scopes.intersection(own),
             None => server.scopes.clone(),
         };
-        let asked: Scopes = asked.iter().filter(|scope| scope.as_str() != "offline_access").cloned().collect();
-        if asked.is_empty() {
-            return Some(offered);
-        }
-        let scopes = offered.intersection(&asked);
+        let asked: Scopes = asked
+            .iter()
+            .filter(|scope| scope.as_str() != "offline_access")
+            .cloned()
+            .collect();
+        let scopes = match asked.is_empty() {
+            true => offered,
+            false => offered.intersection(&asked),
+        };
         (!scopes.is_empty()).then_some(scopes)
     }
 }
@@ -187,7 +253,8 @@ pub(super) fn asked_resource<'a>(
 ) -> Result<ResourceIdentifier, OAuthErrorCode> {
     let mut meant: Option<ResourceIdentifier> = None;
     for resource in asked {
-        let resource = ResourceIdentifier::parse(resource).map_err(|_| OAuthErrorCode::InvalidTarget)?;
+        let resource =
+            ResourceIdentifier::parse(resource).map_err(|_| OAuthErrorCode::InvalidTarget)?;
         if !ours.contains(&resource) || meant.as_ref().is_some_and(|other| *other != resource) {
             return Err(OAuthErrorCode::InvalidTarget);
         }
@@ -208,8 +275,16 @@ impl AuthorizeError {
     fn respond(self, server: &AuthorizationServer, request: &Request<Bytes>) -> Response<Bytes> {
         match self {
             Self::Page(kind, reason) => server.page(request, kind, reason),
-            Self::Redirect { redirect, state, error } => {
-                tracing::info!(event = "authorize_refused", fault = "client", reason = error.as_str());
+            Self::Redirect {
+                redirect,
+                state,
+                error,
+            } => {
+                tracing::info!(
+                    event = "authorize_refused",
+                    fault = "client",
+                    reason = error.as_str()
+                );
                 redirect.with_error(server, error, state.as_ref())
             }
         }
@@ -218,11 +293,28 @@ impl AuthorizeError {
 
 impl AuthorizationServer {
     /// An error page; the reason is for the log.
-    pub(super) fn page(&self, request: &Request<Bytes>, kind: ErrorPageKind, reason: &'static str) -> Response<Bytes> {
+    pub(super) fn page(
+        &self,
+        request: &Request<Bytes>,
+        kind: ErrorPageKind,
+        reason: &'static str,
+    ) -> Response<Bytes> {
         let correlation = self.random.token().chars().take(10).collect::<String>();
         let path = request.uri().path();
-        tracing::info!(event = "page_refused", fault = kind.fault(), endpoint = path, reason, correlation);
-        kind.respond(self.pages.as_ref(), &self.server_name, request.headers(), &correlation, &self.random.token())
+        tracing::info!(
+            event = "page_refused",
+            fault = kind.fault(),
+            endpoint = path,
+            reason,
+            correlation
+        );
+        kind.respond(
+            self.pages.as_ref(),
+            &self.server_name,
+            request.headers(),
+            &correlation,
+            &self.random.token(),
+        )
     }
 
     /// Pages are served under our own name only: a page under another one would have other cookies,
@@ -238,15 +330,28 @@ impl AuthorizationServer {
         };
         match named {
             Some(named) if named.eq_ignore_ascii_case(self.public_url.authority()) => None,
-            Some(named) if self.public_url.is_loopback() && is_loopback_authority(named) && request.method() == http::Method::GET => {
-                let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+            Some(named)
+                if self.public_url.is_loopback()
+                    && is_loopback_authority(named)
+                    && request.method() == http::Method::GET =>
+            {
+                let target = request
+                    .uri()
+                    .path_and_query()
+                    .map_or("/", |target| target.as_str());
                 Some(response::see_other(&self.public_url.join(target)))
             }
-            _ => Some(self.page(request, ErrorPageKind::WrongHost, "a host name that is not ours")),
+            _ => Some(self.page(
+                request,
+                ErrorPageKind::WrongHost,
+                "a host name that is not ours",
+            )),
         }
     }
 }
 
 fn is_loopback_authority(authority: &str) -> bool {
-    authority.parse::<http::uri::Authority>().is_ok_and(|a| crate::oauth::is_loopback_host(a.host()))
+    authority
+        .parse::<http::uri::Authority>()
+        .is_ok_and(|a| crate::oauth::is_loopback_host(a.host()))
 }

@@ -25,7 +25,10 @@ pub(super) struct CodePointer {
     pub(super) grant: [u8; GrantHandle::LEN],
 }
 
-pub(super) async fn finish(server: &AuthorizationServer, request: &Request<Bytes>) -> Response<Bytes> {
+pub(super) async fn finish(
+    server: &AuthorizationServer,
+    request: &Request<Bytes>,
+) -> Response<Bytes> {
     if let Some(elsewhere) = server.at_own_host(request) {
         return elsewhere;
     }
@@ -51,25 +54,47 @@ enum LoginError {
 }
 
 impl Callback {
-    fn parse(server: &AuthorizationServer, request: &Request<Bytes>) -> Result<Self, (ErrorPageKind, &'static str)> {
+    fn parse(
+        server: &AuthorizationServer,
+        request: &Request<Bytes>,
+    ) -> Result<Self, (ErrorPageKind, &'static str)> {
         let malformed = |reason| (ErrorPageKind::MalformedRequest, reason);
-        let form = Form::parse(request.uri().query().unwrap_or_default().as_bytes()).map_err(|_| malformed("parameters cannot be read"))?;
+        let form = Form::parse(request.uri().query().unwrap_or_default().as_bytes())
+            .map_err(|_| malformed("parameters cannot be read"))?;
         if form.repeats_any() {
             return Err(malformed("a parameter was sent twice"));
         }
         let state = form.get("state").ok_or(malformed("no state"))?;
-        let unknown = (ErrorPageKind::LoginExpired, "no pending login of this browser has this state");
+        let unknown = (
+            ErrorPageKind::LoginExpired,
+            "no pending login of this browser has this state",
+        );
         let handle = LoginHandle::parse(state).ok_or(unknown)?;
-        let pending = PendingAuthorization::take(server, &handle, request.headers()).ok_or(unknown)?;
-        Ok(Self { form, handle, pending })
+        let pending =
+            PendingAuthorization::take(server, &handle, request.headers()).ok_or(unknown)?;
+        Ok(Self {
+            form,
+            handle,
+            pending,
+        })
     }
 
-    async fn finish(self, server: &AuthorizationServer, request: &Request<Bytes>) -> Response<Bytes> {
+    async fn finish(
+        self,
+        server: &AuthorizationServer,
+        request: &Request<Bytes>,
+    ) -> Response<Bytes> {
         let asked = &self.pending.request;
         let mut response = match self.login(server).await {
-            Ok(code) => asked.redirect.with_code(server, &code, asked.state.as_ref()),
+            Ok(code) => asked
+                .redirect
+                .with_code(server, &code, asked.state.as_ref()),
             Err(LoginError::Page(kind, reason)) => return server.page(request, kind, reason),
-            Err(LoginError::Redirect(error)) => asked.redirect.with_error(server, error, asked.state.as_ref()),
+            Err(LoginError::Redirect(error)) => {
+                asked
+                    .redirect
+                    .with_error(server, error, asked.state.as_ref())
+            }
         };
         PendingAuthorization::forget(server, &self.handle, &mut response);
         response
@@ -80,10 +105,18 @@ impl Callback {
         self.use_once(server).await?;
         let login = self.redeem(server).await?;
         let asked = &self.pending.request;
-        let admitted = server.admission.admit(&login.identity, &asked.client, &asked.scopes).await.map_err(|refusal| {
-            tracing::info!(event = "not_admitted", fault = "client", reason = refusal.reason);
-            LoginError::Redirect(OAuthErrorCode::AccessDenied)
-        })?;
+        let admitted = server
+            .admission
+            .admit(&login.identity, &asked.client, &asked.scopes)
+            .await
+            .map_err(|refusal| {
+                tracing::info!(
+                    event = "not_admitted",
+                    fault = "client",
+                    reason = refusal.reason
+                );
+                LoginError::Redirect(OAuthErrorCode::AccessDenied)
+            })?;
         let scopes = asked.scopes.intersection(&admitted.scopes);
         grant(server, asked, &login, scopes).await.map_err(|error| {
             tracing::error!(event = "login_not_stored", fault = "server", reason = %error);
@@ -95,25 +128,46 @@ impl Callback {
     async fn check_issuer(&self, server: &AuthorizationServer) -> Result<(), LoginError> {
         let expected = server.upstream.expected_issuer().await.map_err(|error| {
             tracing::error!(event = "upstream_unavailable", fault = "upstream", reason = %error);
-            LoginError::Page(ErrorPageKind::UpstreamUnavailable, "the upstream's issuer is not known")
+            LoginError::Page(
+                ErrorPageKind::UpstreamUnavailable,
+                "the upstream's issuer is not known",
+            )
         })?;
         if expected.accepts(self.form.get("iss")) {
             return Ok(());
         }
-        tracing::error!(event = "upstream_issuer_mismatch", fault = "upstream", "the callback names another issuer");
+        tracing::error!(
+            event = "upstream_issuer_mismatch",
+            fault = "upstream",
+            "the callback names another issuer"
+        );
         self.use_once(server).await?;
         Err(LoginError::Redirect(OAuthErrorCode::ServerError))
     }
 
     /// From here on this login cannot be finished a second time.
     async fn use_once(&self, server: &AuthorizationServer) -> Result<(), LoginError> {
-        let used = server.records.insert(&self.handle.used_marker(), &(), self.pending.expires_at(), Vec::new()).await;
+        let used = server
+            .records
+            .insert(
+                &self.handle.used_marker(),
+                &(),
+                self.pending.expires_at(),
+                Vec::new(),
+            )
+            .await;
         match used {
             Ok(Insert::Inserted) => Ok(()),
-            Ok(Insert::Exists) => Err(LoginError::Page(ErrorPageKind::LoginExpired, "this login was finished before")),
+            Ok(Insert::Exists) => Err(LoginError::Page(
+                ErrorPageKind::LoginExpired,
+                "this login was finished before",
+            )),
             Err(error) => {
                 tracing::error!(event = "store_unavailable", fault = "server", reason = %error);
-                Err(LoginError::Page(ErrorPageKind::StoreUnavailable, "the store is away"))
+                Err(LoginError::Page(
+                    ErrorPageKind::StoreUnavailable,
+                    "the store is away",
+                ))
             }
         }
     }
@@ -123,7 +177,11 @@ impl Callback {
             // Only whether the user said no is taken over; the upstream's words are not.
             let denied = error == "access_denied";
             tracing::info!(event = "upstream_refused_login", fault = "upstream", denied);
-            let error = if denied { OAuthErrorCode::AccessDenied } else { OAuthErrorCode::ServerError };
+            let error = if denied {
+                OAuthErrorCode::AccessDenied
+            } else {
+                OAuthErrorCode::ServerError
+            };
             return Err(LoginError::Redirect(error));
         }
         let code = self.form.get("code").map(AuthorizationCode::new);
@@ -143,12 +201,21 @@ impl Callback {
     async fn failed(&self, server: &AuthorizationServer, error: UpstreamError) -> LoginError {
         match error {
             // Nobody has seen the code: reloading the page may try it again.
-            UpstreamError::NotReached(_) => match server.records.remove(&self.handle.used_marker()).await {
-                Ok(()) => LoginError::Page(ErrorPageKind::UpstreamUnavailable, "the upstream cannot be reached"),
-                Err(_) => LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable),
-            },
-            UpstreamError::Outage(_) => LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable),
-            UpstreamError::InvalidGrant | UpstreamError::Refused(_) => LoginError::Redirect(OAuthErrorCode::ServerError),
+            UpstreamError::NotReached(_) => {
+                match server.records.remove(&self.handle.used_marker()).await {
+                    Ok(()) => LoginError::Page(
+                        ErrorPageKind::UpstreamUnavailable,
+                        "the upstream cannot be reached",
+                    ),
+                    Err(_) => LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable),
+                }
+            }
+            UpstreamError::Outage(_) => {
+                LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable)
+            }
+            UpstreamError::InvalidGrant | UpstreamError::Refused(_) => {
+                LoginError::Redirect(OAuthErrorCode::ServerError)
+            }
         }
     }
 }
@@ -184,11 +251,22 @@ async fn grant(
     if server.grants.insert(&handle, &grant, expires_at).await? == Insert::Exists {
         return Err(collision());
     }
-    let pointer = CodePointer { grant: *handle.as_bytes() };
+    let pointer = CodePointer {
+        grant: *handle.as_bytes(),
+    };
     let tombstone = expires_at.plus(Lifetimes::CODE_TOMBSTONE);
-    if server.records.insert(&code_key(&code), &pointer, tombstone, Vec::new()).await? == Insert::Exists {
+    if server
+        .records
+        .insert(&code_key(&code), &pointer, tombstone, Vec::new())
+        .await?
+        == Insert::Exists
+    {
         return Err(collision());
     }
-    tracing::info!(event = "grant_made", grant = handle.log_name(), client = asked.client.as_str());
+    tracing::info!(
+        event = "grant_made",
+        grant = handle.log_name(),
+        client = asked.client.as_str()
+    );
     Ok(code)
 }

@@ -38,39 +38,70 @@ struct ConsentForm {
 pub(super) struct Consented(CheckedRequest);
 
 /// Shows the consent page. Nothing is stored and nothing about the login is set in a cookie.
-pub(super) async fn ask(server: &AuthorizationServer, request: &Request<Bytes>, checked: CheckedRequest) -> Response<Bytes> {
+pub(super) async fn ask(
+    server: &AuthorizationServer,
+    request: &Request<Bytes>,
+    checked: CheckedRequest,
+) -> Response<Bytes> {
     if !PendingAuthorization::fits(server, &checked) {
-        tracing::info!(event = "authorize_refused", fault = "client", reason = "too large for a cookie");
-        return checked.redirect.with_error(server, OAuthErrorCode::InvalidRequest, checked.state.as_ref());
+        tracing::info!(
+            event = "authorize_refused",
+            fault = "client",
+            reason = "too large for a cookie"
+        );
+        return checked.redirect.with_error(
+            server,
+            OAuthErrorCode::InvalidRequest,
+            checked.state.as_ref(),
+        );
     }
     if server.consent == ConsentRule::InsecureApprove {
-        tracing::warn!(event = "consent_skipped", "consent was not asked: unattended development");
+        tracing::warn!(
+            event = "consent_skipped",
+            "consent was not asked: unattended development"
+        );
         return Consented(checked).go_to_upstream(server, request).await;
     }
-    let (browser, is_new) = match cookies::get(request.headers(), &server.public_url, cookies::BROWSER) {
-        Some(known) if known.len() == 43 => (known.to_owned(), false),
-        _ => (server.random.token(), true),
-    };
+    let (browser, is_new) =
+        match cookies::get(request.headers(), &server.public_url, cookies::BROWSER) {
+            Some(known) if known.len() == 43 => (known.to_owned(), false),
+            _ => (server.random.token(), true),
+        };
     let form = ConsentForm {
         browser: browser_hash(&browser),
         request: checked,
         created_at: server.clock.now(),
     };
-    let sealed = server.consent_forms.seal_text(b"", &serde_json::to_vec(&form).unwrap_or_default());
+    let sealed = server
+        .consent_forms
+        .seal_text(b"", &serde_json::to_vec(&form).unwrap_or_default());
     let mut response = render(server, &form.request, &sealed);
     if is_new {
-        cookies::set(&mut response, &server.public_url, cookies::BROWSER, &browser, None);
+        cookies::set(
+            &mut response,
+            &server.public_url,
+            cookies::BROWSER,
+            &browser,
+            None,
+        );
     }
     response
 }
 
 /// `POST /consent`.
-pub(super) async fn decide(server: &AuthorizationServer, request: &Request<Bytes>) -> Response<Bytes> {
+pub(super) async fn decide(
+    server: &AuthorizationServer,
+    request: &Request<Bytes>,
+) -> Response<Bytes> {
     if let Some(elsewhere) = server.at_own_host(request) {
         return elsewhere;
     }
     let Ok(form) = Form::parse(request.body()) else {
-        return server.page(request, ErrorPageKind::MalformedRequest, "the form cannot be read");
+        return server.page(
+            request,
+            ErrorPageKind::MalformedRequest,
+            "the form cannot be read",
+        );
     };
     let checked = match opened(server, request.headers(), &form) {
         Ok(checked) => checked,
@@ -80,27 +111,53 @@ pub(super) async fn decide(server: &AuthorizationServer, request: &Request<Bytes
         Some("approve") => Consented(checked).go_to_upstream(server, request).await,
         Some("deny") => {
             tracing::info!(event = "consent_denied", client = checked.client.as_str());
-            checked.redirect.with_error(server, OAuthErrorCode::AccessDenied, checked.state.as_ref())
+            checked.redirect.with_error(
+                server,
+                OAuthErrorCode::AccessDenied,
+                checked.state.as_ref(),
+            )
         }
         _ => server.page(request, ErrorPageKind::MalformedRequest, "no decision"),
     }
 }
 
 /// The request inside a form that we sealed for this browser not long ago.
-fn opened(server: &AuthorizationServer, headers: &HeaderMap, form: &Form) -> Result<CheckedRequest, (ErrorPageKind, &'static str)> {
+fn opened(
+    server: &AuthorizationServer,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<CheckedRequest, (ErrorPageKind, &'static str)> {
     // A page of another site cannot post here, whatever cookies it brings along. The `Origin` header
     // says nothing: our pages send no referrer, so it is `null`.
-    if headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin") {
-        return Err((ErrorPageKind::ConsentFromElsewhere, "posted from another site"));
+    if headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| site != "same-origin")
+    {
+        return Err((
+            ErrorPageKind::ConsentFromElsewhere,
+            "posted from another site",
+        ));
     }
     let expired = |reason| (ErrorPageKind::ConsentExpired, reason);
-    let sealed = form.get("request").ok_or((ErrorPageKind::MalformedRequest, "no request"))?;
-    let opened = server.consent_forms.open_text(b"", sealed).map_err(|_| expired("the form does not open"))?;
-    let consent: ConsentForm = serde_json::from_slice(&opened).map_err(|_| expired("the form is of another version"))?;
+    let sealed = form
+        .get("request")
+        .ok_or((ErrorPageKind::MalformedRequest, "no request"))?;
+    let opened = server
+        .consent_forms
+        .open_text(b"", sealed)
+        .map_err(|_| expired("the form does not open"))?;
+    let consent: ConsentForm =
+        serde_json::from_slice(&opened).map_err(|_| expired("the form is of another version"))?;
     let browser = cookies::get(headers, &server.public_url, cookies::BROWSER);
-    let browser = browser.ok_or((ErrorPageKind::ConsentFromElsewhere, "no cookie of this browser"))?;
+    let browser = browser.ok_or((
+        ErrorPageKind::ConsentFromElsewhere,
+        "no cookie of this browser",
+    ))?;
     if !constant_time_eq(browser_hash(browser).as_bytes(), consent.browser.as_bytes()) {
-        return Err((ErrorPageKind::ConsentFromElsewhere, "the form of another browser"));
+        return Err((
+            ErrorPageKind::ConsentFromElsewhere,
+            "the form of another browser",
+        ));
     }
     let age = server.clock.now().since(consent.created_at);
     if age >= Lifetimes::LOGIN {
@@ -111,10 +168,18 @@ fn opened(server: &AuthorizationServer, headers: &HeaderMap, form: &Form) -> Res
 
 impl Consented {
     /// Sends the browser to the upstream with *our* state and *our* PKCE, and binds the login to it.
-    async fn go_to_upstream(self, server: &AuthorizationServer, request: &Request<Bytes>) -> Response<Bytes> {
+    async fn go_to_upstream(
+        self,
+        server: &AuthorizationServer,
+        request: &Request<Bytes>,
+    ) -> Response<Bytes> {
         let (handle, pending) = PendingAuthorization::new(server, self.0);
         let Some(verifier) = pending.verifier() else {
-            return server.page(request, ErrorPageKind::LoginExpired, "a verifier of ours is none");
+            return server.page(
+                request,
+                ErrorPageKind::LoginExpired,
+                "a verifier of ours is none",
+            );
         };
         let callback = server.public_url.join(paths::CALLBACK);
         let asked = UpstreamAuthorization::new(handle.as_str(), &verifier, &callback);
@@ -122,7 +187,10 @@ impl Consented {
             Ok(url) => {
                 let mut response = response::see_other(&url);
                 pending.keep(server, &handle, request.headers(), &mut response);
-                tracing::info!(event = "consent_given", client = pending.request.client.as_str());
+                tracing::info!(
+                    event = "consent_given",
+                    client = pending.request.client.as_str()
+                );
                 response
             }
             Err(error) => {
@@ -130,9 +198,17 @@ impl Consented {
                 match error {
                     UpstreamError::Refused(_) | UpstreamError::InvalidGrant => {
                         let request = &pending.request;
-                        request.redirect.with_error(server, OAuthErrorCode::ServerError, request.state.as_ref())
+                        request.redirect.with_error(
+                            server,
+                            OAuthErrorCode::ServerError,
+                            request.state.as_ref(),
+                        )
                     }
-                    _ => server.page(request, ErrorPageKind::UpstreamUnavailable, "the upstream's metadata cannot be read"),
+                    _ => server.page(
+                        request,
+                        ErrorPageKind::UpstreamUnavailable,
+                        "the upstream's metadata cannot be read",
+                    ),
                 }
             }
         }
@@ -148,7 +224,6 @@ fn render(server: &AuthorizationServer, request: &CheckedRequest, sealed: &str) 
         server_name: &server.server_name,
         client_name: request.client_name.as_deref(),
         preregistered: request.preregistered,
-        client_host: document_host(request.client.as_str()),
         client_host: document_host(request.client.as_str()),
         redirect_destination: redirect.destination(),
         redirect_uri: redirect.as_str(),

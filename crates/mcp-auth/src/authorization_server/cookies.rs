@@ -1,6 +1,9 @@
 //! Cookies: `__Host-` ones, or the same without prefix and `Secure` on plain-http loopback.
 
-use http::{HeaderMap, HeaderValue, Response, header::{COOKIE, SET_COOKIE}};
+use http::{
+    HeaderMap, HeaderValue, Response,
+    header::{COOKIE, SET_COOKIE},
+};
 
 use crate::oauth::PublicUrl;
 
@@ -17,16 +20,27 @@ pub(super) fn full_name(public_url: &PublicUrl, name: &str) -> String {
 
 /// Every cookie of a request, as name and value.
 pub(super) fn sent(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='))
+    let lines = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok());
+    lines
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
 }
 
 /// The value of a cookie of ours.
 ///
 /// Sent twice, it is refused: on plain http a neighbour on another port can add one.
-pub(super) fn get<'a>(headers: &'a HeaderMap, public_url: &PublicUrl, name: &str) -> Option<&'a str> {
+pub(super) fn get<'a>(
+    headers: &'a HeaderMap,
+    public_url: &PublicUrl,
+    name: &str,
+) -> Option<&'a str> {
     let name = full_name(public_url, name);
-    let mut values = sent(headers).filter(|(sent, _)| *sent == name).map(|(_, value)| value);
+    let mut values = sent(headers)
+        .filter(|(sent, _)| *sent == name)
+        .map(|(_, value)| value);
     match (values.next(), values.next()) {
         (Some(value), None) => Some(value),
         _ => None,
@@ -34,9 +48,19 @@ pub(super) fn get<'a>(headers: &'a HeaderMap, public_url: &PublicUrl, name: &str
 }
 
 /// Sets a cookie; for the browser's session where `max_age` is none.
-pub(super) fn set<B>(response: &mut Response<B>, public_url: &PublicUrl, name: &str, value: &str, max_age: Option<u64>) {
+pub(super) fn set<B>(
+    response: &mut Response<B>,
+    public_url: &PublicUrl,
+    name: &str,
+    value: &str,
+    max_age: Option<u64>,
+) {
     let name = full_name(public_url, name);
-    let secure = if public_url.is_https() { "; Secure" } else { "" };
+    let secure = if public_url.is_https() {
+        "; Secure"
+    } else {
+        ""
+    };
     let age = max_age.map_or(String::new(), |seconds| format!("; Max-Age={seconds}"));
     let line = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}");
     if let Ok(mut line) = HeaderValue::try_from(line) {

@@ -79,7 +79,10 @@ impl Limit {
     }
 
     fn change(&self, caller: &Extensions, clock: &dyn Clock, cost: f64) -> bool {
-        let Some(address) = caller.get::<ClientAddress>().filter(|_| self.per_minute > 0) else {
+        let Some(address) = caller
+            .get::<ClientAddress>()
+            .filter(|_| self.per_minute > 0)
+        else {
             return true;
         };
         let network = address.network();
@@ -100,7 +103,13 @@ impl Limit {
         let left = buckets.get(&network).map_or(full, filled);
         let allowed = left >= 1.0;
         if allowed && cost > 0.0 {
-            buckets.insert(network, Bucket { left: left - cost, at: now });
+            buckets.insert(
+                network,
+                Bucket {
+                    left: left - cost,
+                    at: now,
+                },
+            );
         }
         allowed
     }

@@ -10,8 +10,15 @@ use crate::oauth::AuthorizationServerMetadata;
 
 pub(super) fn metadata(server: &AuthorizationServer) -> Response<Bytes> {
     let url = |path| server.public_url.join(path);
-    let mut document = AuthorizationServerMetadata::new(server.issuer.clone(), url(paths::AUTHORIZE), url(paths::TOKEN));
-    document.registration_endpoint = server.dynamic_clients.as_ref().map(|_| url(paths::REGISTER));
+    let mut document = AuthorizationServerMetadata::new(
+        server.issuer.clone(),
+        url(paths::AUTHORIZE),
+        url(paths::TOKEN),
+    );
+    document.registration_endpoint = server
+        .dynamic_clients
+        .as_ref()
+        .map(|_| url(paths::REGISTER));
     document.jwks_uri = Some(url(paths::JWKS));
     document.scopes_supported = server.scopes.iter().map(ToString::to_string).collect();
     document.protected_resources = server.resources.clone();
@@ -19,8 +26,13 @@ pub(super) fn metadata(server: &AuthorizationServer) -> Response<Bytes> {
         ("subject_types_supported", json!(["public"])),
         ("id_token_signing_alg_values_supported", json!(["ES256"])),
     ];
-    document.other.extend(openid.map(|(name, value)| (name.to_owned(), value)));
+    document
+        .other
+        .extend(openid.map(|(name, value)| (name.to_owned(), value)));
     let mut response = response::json(StatusCode::OK, &document);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response.headers_mut().insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=300"),
+    );
     response
 }

@@ -113,7 +113,9 @@ impl EndpointSet for AuthorizationServer {
     fn owns(&self, path: &str) -> bool {
         match path {
             paths::REGISTER => self.dynamic_clients.is_some(),
-            paths::AUTHORIZE | paths::TOKEN | paths::CONSENT | paths::CALLBACK | paths::JWKS => true,
+            paths::AUTHORIZE | paths::TOKEN | paths::CONSENT | paths::CALLBACK | paths::JWKS => {
+                true
+            }
             paths::METADATA | paths::OPENID_METADATA => true,
             _ => false,
         }

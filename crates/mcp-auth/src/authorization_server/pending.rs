@@ -58,10 +58,16 @@ impl LoginHandle {
 
 impl PendingAuthorization {
     /// A pending login of its own for a request the user consented to.
-    pub(super) fn new(server: &AuthorizationServer, request: CheckedRequest) -> (LoginHandle, Self) {
+    pub(super) fn new(
+        server: &AuthorizationServer,
+        request: CheckedRequest,
+    ) -> (LoginHandle, Self) {
         let pending = Self {
             request,
-            verifier: CodeVerifier::generate(&*server.random).expose().to_owned().into(),
+            verifier: CodeVerifier::generate(&*server.random)
+                .expose()
+                .to_owned()
+                .into(),
             created_at: server.clock.now(),
         };
         (LoginHandle(server.random.token().into()), pending)
@@ -74,26 +80,49 @@ impl PendingAuthorization {
     }
 
     /// Gives the pending login to the browser, and makes room for it.
-    pub(super) fn keep(&self, server: &AuthorizationServer, handle: &LoginHandle, sent: &HeaderMap, response: &mut Response<Bytes>) {
+    pub(super) fn keep(
+        &self,
+        server: &AuthorizationServer,
+        handle: &LoginHandle,
+        sent: &HeaderMap,
+        response: &mut Response<Bytes>,
+    ) {
         let url = &server.public_url;
         let value = self.seal(server, handle);
         for name in too_old(sent, url, value.len()) {
             cookies::remove(response, url, &name);
         }
-        cookies::set(response, url, &handle.cookie_name(), &value, Some(Lifetimes::LOGIN.as_secs()));
+        cookies::set(
+            response,
+            url,
+            &handle.cookie_name(),
+            &value,
+            Some(Lifetimes::LOGIN.as_secs()),
+        );
     }
 
     /// The pending login that this browser was given under this handle, if it is still in time.
-    pub(super) fn take(server: &AuthorizationServer, handle: &LoginHandle, sent: &HeaderMap) -> Option<Self> {
+    pub(super) fn take(
+        server: &AuthorizationServer,
+        handle: &LoginHandle,
+        sent: &HeaderMap,
+    ) -> Option<Self> {
         let value = cookies::get(sent, &server.public_url, &handle.cookie_name())?;
         let (_, sealed) = value.split_once('.')?;
-        let opened = server.login_cookies.open_text(handle.0.as_bytes(), sealed).ok()?;
+        let opened = server
+            .login_cookies
+            .open_text(handle.0.as_bytes(), sealed)
+            .ok()?;
         let pending: Self = serde_json::from_slice(&opened).ok()?;
         (server.clock.now() < pending.expires_at()).then_some(pending)
     }
 
     /// Makes the browser forget it.
-    pub(super) fn forget(server: &AuthorizationServer, handle: &LoginHandle, response: &mut Response<Bytes>) {
+    pub(super) fn forget(
+        server: &AuthorizationServer,
+        handle: &LoginHandle,
+        response: &mut Response<Bytes>,
+    ) {
         cookies::remove(response, &server.public_url, &handle.cookie_name());
     }
 
@@ -119,7 +148,10 @@ fn too_old(sent: &HeaderMap, url: &PublicUrl, new: usize) -> Vec<String> {
     let mut logins: Vec<(u64, &str, usize)> = cookies::sent(sent)
         .filter_map(|(name, value)| {
             let id = name.strip_prefix(&prefix)?;
-            let made = value.split_once('.').and_then(|(made, _)| made.parse().ok()).unwrap_or(0);
+            let made = value
+                .split_once('.')
+                .and_then(|(made, _)| made.parse().ok())
+                .unwrap_or(0);
             Some((made, id, name.len() + value.len()))
         })
         .collect();

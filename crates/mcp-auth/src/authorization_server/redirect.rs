@@ -36,7 +36,9 @@ impl RegisteredRedirect {
                 }
                 let asked = RedirectUri::parse(asked).map_err(|_| RedirectError::NotRegistered)?;
                 let known = registered.iter().any(|uri| uri.allows(&asked));
-                known.then_some(Self(asked)).ok_or(RedirectError::NotRegistered)
+                known
+                    .then_some(Self(asked))
+                    .ok_or(RedirectError::NotRegistered)
             }
             (None, [only]) => Ok(Self(only.clone())),
             (None, _) => Err(RedirectError::Missing),
@@ -48,17 +50,35 @@ impl RegisteredRedirect {
     }
 
     /// Back with a code (RFC 6749 §4.1.2, RFC 9207 §2).
-    pub(super) fn with_code(&self, server: &AuthorizationServer, code: &AuthorizationCode, state: Option<&State>) -> Response<Bytes> {
+    pub(super) fn with_code(
+        &self,
+        server: &AuthorizationServer,
+        code: &AuthorizationCode,
+        state: Option<&State>,
+    ) -> Response<Bytes> {
         self.answer(server, &[("code", code.expose())], state)
     }
 
     /// Back with a refusal (RFC 6749 §4.1.2.1, RFC 9207 §2).
-    pub(super) fn with_error(&self, server: &AuthorizationServer, error: OAuthErrorCode, state: Option<&State>) -> Response<Bytes> {
-        let parameters = [("error", error.as_str()), ("error_description", error.description())];
+    pub(super) fn with_error(
+        &self,
+        server: &AuthorizationServer,
+        error: OAuthErrorCode,
+        state: Option<&State>,
+    ) -> Response<Bytes> {
+        let parameters = [
+            ("error", error.as_str()),
+            ("error_description", error.description()),
+        ];
         response::with_reason(self.answer(server, &parameters, state), error)
     }
 
-    fn answer(&self, server: &AuthorizationServer, parameters: &[(&str, &str)], state: Option<&State>) -> Response<Bytes> {
+    fn answer(
+        &self,
+        server: &AuthorizationServer,
+        parameters: &[(&str, &str)],
+        state: Option<&State>,
+    ) -> Response<Bytes> {
         let mut parameters = parameters.to_vec();
         if let Some(state) = state {
             parameters.push(("state", state.as_str()));

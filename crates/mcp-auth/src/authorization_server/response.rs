@@ -5,8 +5,8 @@ use http::{
     HeaderValue, Response, StatusCode,
     header::{
         ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-        ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION,
-        PRAGMA, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+        ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
+        LOCATION, PRAGMA, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use serde::Serialize;
@@ -48,7 +48,9 @@ pub(super) fn refusal(error: OAuthErrorCode) -> Response<Bytes> {
     };
     let mut response = json(error.status(), &body);
     if error.status() == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static("2"));
     }
     with_reason(response, error)
 }
@@ -67,7 +69,9 @@ pub(super) fn refusal_of_basic(error: OAuthErrorCode) -> Response<Bytes> {
 pub(super) fn too_many_requests() -> Response<Bytes> {
     let mut response = refusal(OAuthErrorCode::TemporarilyUnavailable);
     *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("30"));
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("30"));
     response
 }
 
@@ -86,7 +90,9 @@ pub(super) fn see_other(location: &str) -> Response<Bytes> {
 
 pub(super) fn method_not_allowed(allow: &'static str) -> Response<Bytes> {
     let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allow));
     response
 }
 
@@ -94,8 +100,12 @@ pub(super) fn method_not_allowed(allow: &'static str) -> Response<Bytes> {
 pub(super) fn preflight(methods: &'static str) -> Response<Bytes> {
     let mut response = with_cors(empty(StatusCode::NO_CONTENT));
     let headers = response.headers_mut();
-    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
-    let allowed = HeaderValue::from_static("authorization, content-type, accept, mcp-protocol-version");
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static(methods),
+    );
+    let allowed =
+        HeaderValue::from_static("authorization, content-type, accept, mcp-protocol-version");
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     response
@@ -111,7 +121,10 @@ pub(super) fn with_cors(mut response: Response<Bytes>) -> Response<Bytes> {
 }
 
 /// The typed reason, for whatever layers lie outside.
-pub(super) fn with_reason(mut response: Response<Bytes>, reason: OAuthErrorCode) -> Response<Bytes> {
+pub(super) fn with_reason(
+    mut response: Response<Bytes>,
+    reason: OAuthErrorCode,
+) -> Response<Bytes> {
     response.extensions_mut().insert(reason);
     response
 }

@@ -22,7 +22,7 @@ mod time;
 pub use client::{ClientAuthenticationMethod, ClientId, ClientMetadata};
 pub use error_code::OAuthErrorCode;
 #[cfg(feature = "authorization-server")]
-pub(crate) use form::{Form, FormError};
+pub(crate) use form::Form;
 pub use issuer::Issuer;
 pub use metadata::{AuthorizationServerMetadata, ProtectedResourceMetadata};
 pub use pkce::{CodeChallenge, CodeVerifier};

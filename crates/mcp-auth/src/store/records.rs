@@ -23,7 +23,6 @@ pub(crate) struct Loaded<T> {
     pub(crate) value: T,
     pub(crate) version: Version,
     pub(crate) expires_at: Timestamp,
-    pub(crate) indexes: Vec<IndexName>,
 }
 
 /// Before every content; another form gets another number.
@@ -67,7 +66,6 @@ impl Records {
             value,
             version: found.version,
             expires_at: found.record.expires_at,
-            indexes: found.record.indexes,
         }))
     }
 

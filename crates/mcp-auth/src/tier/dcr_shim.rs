@@ -7,13 +7,13 @@ use crate::{
     BuildError,
     access_token::{Grants, GrantsSettings, SealedTokens},
     authorization_server::{
-        AdmitEveryone, Admission, AuthorizationServer, ConsentRule, Lifetimes, RateLimits,
+        Admission, AdmitEveryone, AuthorizationServer, ConsentRule, Lifetimes, RateLimits,
         clients::{ClientResolver, ClientResolvers, DynamicClients, PreregisteredClients},
         pages::{BuiltInPages, Pages, ScopeDescriptions},
     },
     net::EndpointSet,
     oauth::{Clock, PublicUrl, Random, Scopes, SystemClock, SystemRandom, Timestamp},
-    resource_server::ResourceServer,
+    resource_server::{ResourceServer, ResourceServers},
     store::{KeyRing, MemoryStore, Purpose, Records, Sealer, Store},
     upstream::Upstream,
 };
@@ -36,7 +36,7 @@ use crate::{
 #[derive(Debug)]
 pub struct DcrShim {
     server: Arc<AuthorizationServer>,
-    resource_servers: Vec<ResourceServer>,
+    resource_servers: ResourceServers,
 }
 
 /// Builds a [`DcrShim`].
@@ -44,7 +44,8 @@ pub struct DcrShim {
 pub struct DcrShimBuilder {
     public_url: PublicUrl,
     upstream: Arc<dyn Upstream>,
-    paths: Vec<String>,
+    path: String,
+    further_paths: Vec<String>,
     server_name: Option<String>,
     key_ring: Option<KeyRing>,
     store: Option<Arc<dyn Store>>,
@@ -72,7 +73,8 @@ impl DcrShim {
         DcrShimBuilder {
             public_url,
             upstream,
-            paths: vec!["/mcp".into()],
+            path: "/mcp".into(),
+            further_paths: Vec::new(),
             server_name: None,
             key_ring: None,
             store: None,
@@ -98,14 +100,12 @@ impl DcrShim {
 }
 
 impl Tier for DcrShim {
-    fn resource_servers(&self) -> &[ResourceServer] {
+    fn resource_servers(&self) -> &ResourceServers {
         &self.resource_servers
     }
 
     fn endpoint_sets(&self) -> Vec<Arc<dyn EndpointSet>> {
-        let server: Arc<dyn EndpointSet> = self.server.clone();
-        let documents = ResourceServer::metadata_endpoints(&self.resource_servers);
-        vec![server, documents]
+        vec![self.server.clone()]
     }
 }
 
@@ -117,19 +117,25 @@ impl DcrShimBuilder {
     /// When it names another public origin than this builder.
     pub fn with_environment(mut self, environment: &Environment) -> Result<Self, BuildError> {
         if *environment.public_url() != self.public_url {
-            return Err(BuildError::argument("MCP_AUTH_PUBLIC_URL", "is not the origin this tier was made for"));
+            return Err(BuildError::argument(
+                "MCP_AUTH_PUBLIC_URL",
+                "is not the origin this tier was made for",
+            ));
         }
         self.key_ring = environment.key_ring.clone().or(self.key_ring);
         self.scopes = environment.scopes.clone().or(self.scopes);
         self.preregistered = environment.clients.clone().or(self.preregistered);
         self.registration &= environment.registration;
-        self.allowed_origins.extend(environment.allowed_origins.iter().cloned());
+        self.allowed_origins
+            .extend(environment.allowed_origins.iter().cloned());
         let lifetimes = &mut self.lifetimes;
         lifetimes.access_token = environment.access_ttl.unwrap_or(lifetimes.access_token);
         lifetimes.refresh_token = environment.refresh_ttl.unwrap_or(lifetimes.refresh_token);
         lifetimes.code = environment.code_ttl.unwrap_or(lifetimes.code);
         lifetimes.refresh_grace = environment.refresh_grace.unwrap_or(lifetimes.refresh_grace);
-        self.grants.revocation_bound = environment.revocation_cache.unwrap_or(self.grants.revocation_bound);
+        self.grants.revocation_bound = environment
+            .revocation_cache
+            .unwrap_or(self.grants.revocation_bound);
         if !environment.rate_limits {
             self.limits = RateLimits::off();
         }
@@ -142,16 +148,14 @@ impl DcrShimBuilder {
     /// With the MCP endpoint at another path than `/mcp`.
     #[must_use]
     pub fn with_mcp_path(mut self, path: impl Into<String>) -> Self {
-        if let Some(first) = self.paths.first_mut() {
-            *first = path.into();
-        }
+        self.path = path.into();
         self
     }
 
     /// With one more MCP endpoint on this origin: a resource of its own, whose tokens open no other.
     #[must_use]
     pub fn with_resource(mut self, path: impl Into<String>) -> Self {
-        self.paths.push(path.into());
+        self.further_paths.push(path.into());
         self
     }
 
@@ -323,15 +327,21 @@ impl DcrShimBuilder {
     /// loopback or with a store that outlives the process, no consent off loopback.
     pub fn build(self) -> Result<DcrShim, BuildError> {
         if self.consent == ConsentRule::InsecureApprove && !self.public_url.is_loopback() {
-            return Err(BuildError::Unsafe("consent can be left out on loopback only: users elsewhere must be asked".into()));
+            return Err(BuildError::Unsafe(
+                "consent can be left out on loopback only: users elsewhere must be asked".into(),
+            ));
         }
-        let issuer = self.public_url.issuer().map_err(|e| BuildError::argument("public URL", e.to_string()))?;
+        let issuer = self
+            .public_url
+            .issuer()
+            .map_err(|e| BuildError::argument("public URL", e.to_string()))?;
         let store: Arc<dyn Store> = match &self.store {
             Some(store) => Arc::clone(store),
             None => Arc::new(MemoryStore::with_clock(Arc::clone(&self.clock))),
         };
         let ring = self.ring(&*store)?;
-        let sealer = |purpose| Sealer::new(&ring, purpose, issuer.as_str(), Arc::clone(&self.random));
+        let sealer =
+            |purpose| Sealer::new(&ring, purpose, issuer.as_str(), Arc::clone(&self.random));
         let records = Records::new(store, sealer(Purpose::Record), Arc::clone(&self.clock));
         let grants = Grants::new(
             records.clone(),
@@ -341,22 +351,31 @@ impl DcrShimBuilder {
             Arc::clone(&self.clock),
             Arc::clone(&self.random),
         );
-        let tokens = SealedTokens::new(sealer(Purpose::AccessToken), Arc::clone(&grants), Arc::clone(&self.clock));
+        let tokens = SealedTokens::new(
+            sealer(Purpose::AccessToken),
+            Arc::clone(&grants),
+            Arc::clone(&self.clock),
+        );
         let scopes = match self.scopes {
             Some(scopes) => scopes,
-            None => Scopes::parse("mcp:tools").map_err(|e| BuildError::argument("scopes", e.to_string()))?,
+            None => Scopes::parse("mcp:tools")
+                .map_err(|e| BuildError::argument("scopes", e.to_string()))?,
         };
-        let mut resource_servers = Vec::new();
-        for path in &self.paths {
-            let built = ResourceServer::builder(self.public_url.clone(), path, Arc::new(tokens.clone()))
+        let resource_server = |path: &str| {
+            ResourceServer::builder(self.public_url.clone(), path, Arc::new(tokens.clone()))
                 .with_issuer(issuer.clone())
                 .with_required_scopes(scopes.clone())
                 .with_scopes_supported(scopes.clone())
                 .with_allowed_origins(self.allowed_origins.iter().cloned())
                 .with_session_sealer(sealer(Purpose::SessionId))
-                .build()?;
-            resource_servers.push(built);
-        }
+                .build()
+        };
+        let further: Result<_, _> = self
+            .further_paths
+            .iter()
+            .map(|path| resource_server(path))
+            .collect();
+        let resource_servers = ResourceServers::new(resource_server(&self.path)?, further?)?;
         let dynamic = self.registration.then(|| {
             let clients = DynamicClients::new(&ring, &issuer, Arc::clone(&self.random));
             Arc::new(match self.refuse_registrations_before {
@@ -371,16 +390,23 @@ impl DcrShimBuilder {
         if let Some(dynamic) = &dynamic {
             clients = clients.then(Arc::clone(dynamic) as Arc<dyn ClientResolver>);
         }
-        let server_name = self.server_name.unwrap_or_else(|| self.public_url.authority().to_owned());
+        let server_name = self
+            .server_name
+            .unwrap_or_else(|| self.public_url.authority().to_owned());
         let server = AuthorizationServer {
-            issuer,
-            resources: resource_servers.iter().map(|server| server.resource().clone()).collect(),
+            issuer: issuer.clone(),
+            resources: resource_servers
+                .iter()
+                .map(|server| server.resource().clone())
+                .collect(),
             scopes,
             scope_descriptions: self.scope_descriptions,
             upstream: self.upstream,
             clients: Arc::new(clients),
             dynamic_clients: dynamic,
-            pages: self.pages.unwrap_or_else(|| Arc::new(BuiltInPages::default())),
+            pages: self
+                .pages
+                .unwrap_or_else(|| Arc::new(BuiltInPages::default())),
             admission: self.admission,
             records,
             grants,
@@ -408,12 +434,17 @@ impl DcrShimBuilder {
         }
         let kept = store.capabilities();
         if !self.public_url.is_loopback() {
-            return Err(BuildError::missing("MCP_AUTH_KEY (the key ring)", "`id:base64` with 32 random bytes; without it every client and login would be forgotten at a restart"));
+            return Err(BuildError::missing(
+                "MCP_AUTH_KEY (the key ring)",
+                "`id:base64` with 32 random bytes; without it every client and login would be forgotten at a restart",
+            ));
         }
         if kept.durable || kept.shared {
             return Err(BuildError::Unsafe("a store that outlives the process needs a key ring (MCP_AUTH_KEY) that does so too".into()));
         }
-        tracing::warn!("no key ring (MCP_AUTH_KEY): a fresh key is used, and every client and login is forgotten when this process ends");
+        tracing::warn!(
+            "no key ring (MCP_AUTH_KEY): a fresh key is used, and every client and login is forgotten when this process ends"
+        );
         Ok(KeyRing::ephemeral(&*self.random))
     }
 }

@@ -1,12 +1,6 @@
 //! The environment of the examples: one table of variables, the same words everywhere.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use crate::{
     BuildError,
@@ -53,7 +47,11 @@ struct UpstreamVariables {
 #[derive(Debug)]
 enum Place {
     Issuer(String),
-    Endpoints { authorization: String, token: String, userinfo: String },
+    Endpoints {
+        authorization: String,
+        token: String,
+        userinfo: String,
+    },
 }
 
 /// The variables whose feature is built.
@@ -100,7 +98,9 @@ impl Environment {
             let Some(name) = name.to_str().filter(|name| ours(name)) else {
                 continue;
             };
-            let value = value.into_string().map_err(|_| BuildError::argument(name.to_owned(), "is not valid UTF-8"))?;
+            let value = value
+                .into_string()
+                .map_err(|_| BuildError::argument(name.to_owned(), "is not valid UTF-8"))?;
             variables.insert(name.to_owned(), value);
         }
         Self::from_variables(variables)
@@ -111,8 +111,15 @@ impl Environment {
     /// # Errors
     ///
     /// As [`Environment::from_env`].
-    pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, BuildError> {
-        let variables = Variables(variables.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect());
+    pub fn from_variables(
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, BuildError> {
+        let variables = Variables(
+            variables
+                .into_iter()
+                .filter(|(_, value)| !value.trim().is_empty())
+                .collect(),
+        );
         variables.refuse_unknown()?;
         let listen = variables.listen()?;
         let public_url = variables.public_url(listen)?;
@@ -136,7 +143,10 @@ impl Environment {
         };
         if environment.approve {
             if environment.upstream.is_some() {
-                return Err(BuildError::argument("MCP_AUTH_DEV_APPROVE", "works with the built-in demo upstream only: unset it or UPSTREAM_*"));
+                return Err(BuildError::argument(
+                    "MCP_AUTH_DEV_APPROVE",
+                    "works with the built-in demo upstream only: unset it or UPSTREAM_*",
+                ));
             }
             environment.require_loopback("MCP_AUTH_DEV_APPROVE")?;
         }
@@ -179,12 +189,18 @@ impl Environment {
         let id = variables.client_id.as_str();
         let mut builder: OAuthUpstreamBuilder = match &variables.place {
             Place::Issuer(issuer) => OAuthUpstream::with_issuer(issuer, id),
-            Place::Endpoints { authorization, token, userinfo } => OAuthUpstream::with_endpoints(authorization, token, userinfo, id),
+            Place::Endpoints {
+                authorization,
+                token,
+                userinfo,
+            } => OAuthUpstream::with_endpoints(authorization, token, userinfo, id),
         };
         if let Some(secret) = &variables.client_secret {
             builder = builder.with_client_secret(secret.clone());
         }
-        let upstream = builder.with_scopes(variables.scopes.iter().cloned()).build()?;
+        let upstream = builder
+            .with_scopes(variables.scopes.iter().cloned())
+            .build()?;
         Ok(Some(Arc::new(upstream)))
     }
 
@@ -194,12 +210,18 @@ impl Environment {
     ///
     /// When one of them is not; the error says which, and what needs it.
     pub fn require_loopback(&self, what: &'static str) -> Result<(), BuildError> {
-        let wrong = match (self.listen.ip().is_loopback(), self.public_url.is_loopback()) {
+        let wrong = match (
+            self.listen.ip().is_loopback(),
+            self.public_url.is_loopback(),
+        ) {
             (true, true) => return Ok(()),
             (false, _) => "MCP_AUTH_LISTEN",
             (true, false) => "MCP_AUTH_PUBLIC_URL",
         };
-        Err(BuildError::argument(wrong, format!("must be on loopback while {what} is in use")))
+        Err(BuildError::argument(
+            wrong,
+            format!("must be on loopback while {what} is in use"),
+        ))
     }
 }
 
@@ -214,21 +236,39 @@ impl Variables {
     fn refuse_unknown(&self) -> Result<(), BuildError> {
         for name in self.0.keys() {
             if NOT_BUILT.contains(&name.as_str()) {
-                return Err(BuildError::argument(name.clone(), "is not supported yet: unset it"));
+                return Err(BuildError::argument(
+                    name.clone(),
+                    "is not supported yet: unset it",
+                ));
             }
             if name.starts_with("MCP_AUTH_") && !BUILT.contains(&name.as_str()) {
-                return Err(BuildError::argument(name.clone(), "is not a variable of mcp-auth: check its spelling"));
+                return Err(BuildError::argument(
+                    name.clone(),
+                    "is not a variable of mcp-auth: check its spelling",
+                ));
             }
         }
         match self.get("MCP_AUTH_TOKEN") {
             None | Some("sealed") => {}
-            Some("jwt") => return Err(BuildError::argument("MCP_AUTH_TOKEN", "`jwt` is not supported yet: use `sealed`")),
+            Some("jwt") => {
+                return Err(BuildError::argument(
+                    "MCP_AUTH_TOKEN",
+                    "`jwt` is not supported yet: use `sealed`",
+                ));
+            }
             Some(_) => return Err(BuildError::argument("MCP_AUTH_TOKEN", "must be `sealed`")),
         }
         match self.get("MCP_AUTH_STORE") {
             None | Some("memory:") => Ok(()),
-            Some(store) if ["sqlite:", "redis:", "rediss:", "postgres:"].iter().any(|s| store.starts_with(s)) => {
-                Err(BuildError::argument("MCP_AUTH_STORE", "only `memory:` is supported yet"))
+            Some(store)
+                if ["sqlite:", "redis:", "rediss:", "postgres:"]
+                    .iter()
+                    .any(|s| store.starts_with(s)) =>
+            {
+                Err(BuildError::argument(
+                    "MCP_AUTH_STORE",
+                    "only `memory:` is supported yet",
+                ))
             }
             Some(_) => Err(BuildError::argument("MCP_AUTH_STORE", "must be `memory:`")),
         }
@@ -236,26 +276,39 @@ impl Variables {
 
     fn listen(&self) -> Result<SocketAddr, BuildError> {
         let text = self.get("MCP_AUTH_LISTEN").unwrap_or("127.0.0.1:8000");
-        text.parse().map_err(|_| BuildError::argument("MCP_AUTH_LISTEN", "must be an address and a port such as 127.0.0.1:8000"))
+        text.parse().map_err(|_| {
+            BuildError::argument(
+                "MCP_AUTH_LISTEN",
+                "must be an address and a port such as 127.0.0.1:8000",
+            )
+        })
     }
 
     fn public_url(&self, listen: SocketAddr) -> Result<PublicUrl, BuildError> {
         let text = match self.get("MCP_AUTH_PUBLIC_URL") {
             Some(text) => text.to_owned(),
             None if listen.ip().is_loopback() => format!("http://{listen}"),
-            None => return Err(BuildError::missing("MCP_AUTH_PUBLIC_URL", "the https origin under which hosts reach this server")),
+            None => {
+                return Err(BuildError::missing(
+                    "MCP_AUTH_PUBLIC_URL",
+                    "the https origin under which hosts reach this server",
+                ));
+            }
         };
-        PublicUrl::parse(&text).map_err(|error| BuildError::argument("MCP_AUTH_PUBLIC_URL", error.rule()))
+        PublicUrl::parse(&text)
+            .map_err(|error| BuildError::argument("MCP_AUTH_PUBLIC_URL", error.rule()))
     }
 
     fn key_ring(&self) -> Result<Option<KeyRing>, BuildError> {
         let Some(text) = self.get("MCP_AUTH_KEY") else {
             return Ok(None);
         };
-        let broken = |error: &dyn std::fmt::Display| BuildError::argument("MCP_AUTH_KEY", error.to_string());
+        let broken =
+            |error: &dyn std::fmt::Display| BuildError::argument("MCP_AUTH_KEY", error.to_string());
         let ring = match text.strip_prefix('@') {
             Some(file) => {
-                let text = std::fs::read_to_string(file).map_err(|error| broken(&format!("its file cannot be read: {error}")))?;
+                let text = std::fs::read_to_string(file)
+                    .map_err(|error| broken(&format!("its file cannot be read: {error}")))?;
                 KeyRing::parse(&zeroize::Zeroizing::new(text))
             }
             None => KeyRing::parse(text),
@@ -268,8 +321,11 @@ impl Variables {
             return Ok(None);
         };
         let broken = |reason: String| BuildError::argument("MCP_AUTH_CLIENTS", reason);
-        let text = std::fs::read_to_string(Path::new(file)).map_err(|error| broken(format!("its file cannot be read: {error}")))?;
-        PreregisteredClients::parse_json(&text).map(Some).map_err(|error| broken(error.to_string()))
+        let text = std::fs::read_to_string(Path::new(file))
+            .map_err(|error| broken(format!("its file cannot be read: {error}")))?;
+        PreregisteredClients::parse_json(&text)
+            .map(Some)
+            .map_err(|error| broken(error.to_string()))
     }
 
     fn scopes(&self) -> Result<Option<Scopes>, BuildError> {
@@ -278,17 +334,31 @@ impl Variables {
     }
 
     fn trusted_proxies(&self) -> Result<TrustedProxies, BuildError> {
-        let proxies = TrustedProxies::parse(self.get("MCP_AUTH_TRUSTED_PROXIES").unwrap_or_default());
+        let proxies =
+            TrustedProxies::parse(self.get("MCP_AUTH_TRUSTED_PROXIES").unwrap_or_default());
         proxies.map_err(|error| BuildError::argument("MCP_AUTH_TRUSTED_PROXIES", error.rule()))
     }
 
     fn upstream(&self) -> Result<Option<UpstreamVariables>, BuildError> {
         const ISSUER: &str = "UPSTREAM_ISSUER";
-        const ENDPOINTS: [&str; 3] = ["UPSTREAM_AUTHORIZATION_ENDPOINT", "UPSTREAM_TOKEN_ENDPOINT", "UPSTREAM_USERINFO_ENDPOINT"];
-        const CLIENT: [&str; 3] = ["UPSTREAM_CLIENT_ID", "UPSTREAM_CLIENT_SECRET", "UPSTREAM_SCOPES"];
+        const ENDPOINTS: [&str; 3] = [
+            "UPSTREAM_AUTHORIZATION_ENDPOINT",
+            "UPSTREAM_TOKEN_ENDPOINT",
+            "UPSTREAM_USERINFO_ENDPOINT",
+        ];
+        const CLIENT: [&str; 3] = [
+            "UPSTREAM_CLIENT_ID",
+            "UPSTREAM_CLIENT_SECRET",
+            "UPSTREAM_SCOPES",
+        ];
         let place = match (self.get(ISSUER), ENDPOINTS.map(|name| self.get(name))) {
             (Some(issuer), [None, None, None]) => Place::Issuer(issuer.to_owned()),
-            (Some(_), _) => return Err(BuildError::argument(ISSUER, "cannot stand beside UPSTREAM_*_ENDPOINT: the endpoints come from its metadata")),
+            (Some(_), _) => {
+                return Err(BuildError::argument(
+                    ISSUER,
+                    "cannot stand beside UPSTREAM_*_ENDPOINT: the endpoints come from its metadata",
+                ));
+            }
             (None, [Some(authorization), Some(token), Some(userinfo)]) => Place::Endpoints {
                 authorization: authorization.to_owned(),
                 token: token.to_owned(),
@@ -296,21 +366,40 @@ impl Variables {
             },
             (None, [None, None, None]) => {
                 return match CLIENT.into_iter().find(|name| self.get(name).is_some()) {
-                    Some(name) => Err(BuildError::argument(name, "needs UPSTREAM_ISSUER, or the three UPSTREAM_*_ENDPOINT variables")),
+                    Some(name) => Err(BuildError::argument(
+                        name,
+                        "needs UPSTREAM_ISSUER, or the three UPSTREAM_*_ENDPOINT variables",
+                    )),
                     None => Ok(None),
                 };
             }
             (None, endpoints) => {
-                let missing = ENDPOINTS.into_iter().zip(endpoints).find(|(_, value)| value.is_none());
-                return Err(BuildError::missing(missing.map_or(ISSUER, |(name, _)| name), "the three UPSTREAM_*_ENDPOINT variables go together"));
+                let missing = ENDPOINTS
+                    .into_iter()
+                    .zip(endpoints)
+                    .find(|(_, value)| value.is_none());
+                return Err(BuildError::missing(
+                    missing.map_or(ISSUER, |(name, _)| name),
+                    "the three UPSTREAM_*_ENDPOINT variables go together",
+                ));
             }
         };
-        let client_id = self.get("UPSTREAM_CLIENT_ID").ok_or_else(|| BuildError::missing("UPSTREAM_CLIENT_ID", "the client registered for this server at the upstream"))?;
+        let client_id = self.get("UPSTREAM_CLIENT_ID").ok_or_else(|| {
+            BuildError::missing(
+                "UPSTREAM_CLIENT_ID",
+                "the client registered for this server at the upstream",
+            )
+        })?;
         Ok(Some(UpstreamVariables {
             place,
             client_id: client_id.to_owned(),
             client_secret: self.get("UPSTREAM_CLIENT_SECRET").map(ClientSecret::new),
-            scopes: self.get("UPSTREAM_SCOPES").unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
+            scopes: self
+                .get("UPSTREAM_SCOPES")
+                .unwrap_or_default()
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
         }))
     }
 
@@ -320,14 +409,22 @@ impl Variables {
             return Ok(None);
         };
         match text.parse::<u64>() {
-            Ok(seconds) if (least..=YEARS).contains(&seconds) => Ok(Some(Duration::from_secs(seconds))),
-            _ => Err(BuildError::argument(name, format!("must be whole seconds, at least {least}"))),
+            Ok(seconds) if (least..=YEARS).contains(&seconds) => {
+                Ok(Some(Duration::from_secs(seconds)))
+            }
+            _ => Err(BuildError::argument(
+                name,
+                format!("must be whole seconds, at least {least}"),
+            )),
         }
     }
 
     fn list(&self, name: &str) -> Vec<String> {
         let parts = self.get(name).unwrap_or_default().split(',').map(str::trim);
-        parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        parts
+            .filter(|part| !part.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 
     fn switch(&self, name: &'static str, default: bool) -> Result<bool, BuildError> {

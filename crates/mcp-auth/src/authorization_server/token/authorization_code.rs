@@ -12,9 +12,19 @@ use crate::{
 ///
 /// A failed check changes nothing. Whoever loses the swap, or comes later with everything right, is
 /// a second valid use: the grant ends (OAuth 2.1 §4.1.3).
-pub(super) async fn redeem(server: &AuthorizationServer, client: &Client, form: &Form) -> Result<Granted, TokenError> {
-    let code = form.get("code").ok_or(TokenError::Refused(OAuthErrorCode::InvalidRequest, "no code"))?;
-    let pointer = server.records.load::<CodePointer>(&code_key(&AuthorizationCode::new(code))).await?;
+pub(super) async fn redeem(
+    server: &AuthorizationServer,
+    client: &Client,
+    form: &Form,
+) -> Result<Granted, TokenError> {
+    let code = form.get("code").ok_or(TokenError::Refused(
+        OAuthErrorCode::InvalidRequest,
+        "no code",
+    ))?;
+    let pointer = server
+        .records
+        .load::<CodePointer>(&code_key(&AuthorizationCode::new(code)))
+        .await?;
     let pointer = pointer.ok_or(TokenError::invalid_grant("unknown or expired code"))?;
     let handle = GrantHandle::from_bytes(pointer.value.grant);
     loop {
@@ -22,7 +32,10 @@ pub(super) async fn redeem(server: &AuthorizationServer, client: &Client, form: 
         let loaded = loaded.ok_or(TokenError::invalid_grant("the code's grant is gone"))?;
         let state = check(client, form, &loaded.value)?;
         if state.redeemed {
-            server.grants.revoke(&handle, "its code was used twice").await?;
+            server
+                .grants
+                .revoke(&handle, "its code was used twice")
+                .await?;
             return Err(TokenError::invalid_grant("the code was used before"));
         }
         let now = server.clock.now();
@@ -31,11 +44,19 @@ pub(super) async fn redeem(server: &AuthorizationServer, client: &Client, form: 
         }
         let grant = redeemed(server, client, loaded.value);
         let expires_at = grant_expiry(server, &grant, now);
-        if server.grants.replace(&handle, loaded.version, &grant, expires_at).await? == Replace::Replaced {
+        if server
+            .grants
+            .replace(&handle, loaded.version, &grant, expires_at)
+            .await?
+            == Replace::Replaced
+        {
             tracing::info!(event = "code_redeemed", grant = handle.log_name());
             return Ok(Granted {
                 handle,
-                refresh_token: grant.refresh.as_ref().map(|state| rotation::current(&handle, state)),
+                refresh_token: grant
+                    .refresh
+                    .as_ref()
+                    .map(|state| rotation::current(&handle, state)),
                 grant,
                 grant_expires_at: expires_at,
                 narrowed: None,
@@ -49,12 +70,21 @@ fn check<'g>(client: &Client, form: &Form, grant: &'g Grant) -> Result<&'g CodeS
     if grant.client != *client.id() {
         return Err(TokenError::invalid_grant("the code of another client"));
     }
-    let state = grant.code.as_ref().ok_or(TokenError::invalid_grant("the code was used before"))?;
-    if form.get("redirect_uri").is_some_and(|uri| uri != state.redirect_uri) {
+    let state = grant
+        .code
+        .as_ref()
+        .ok_or(TokenError::invalid_grant("the code was used before"))?;
+    if form
+        .get("redirect_uri")
+        .is_some_and(|uri| uri != state.redirect_uri)
+    {
         return Err(TokenError::invalid_grant("another redirect_uri"));
     }
-    let verifier = form.get("code_verifier").ok_or(TokenError::invalid_grant("no code_verifier"))?;
-    let verifier = CodeVerifier::parse(verifier).map_err(|_| TokenError::invalid_grant("malformed code_verifier"))?;
+    let verifier = form
+        .get("code_verifier")
+        .ok_or(TokenError::invalid_grant("no code_verifier"))?;
+    let verifier = CodeVerifier::parse(verifier)
+        .map_err(|_| TokenError::invalid_grant("malformed code_verifier"))?;
     if !verifier.answers(&state.challenge) {
         return Err(TokenError::invalid_grant("wrong code_verifier"));
     }
@@ -63,12 +93,19 @@ fn check<'g>(client: &Client, form: &Form, grant: &'g Grant) -> Result<&'g CodeS
 }
 
 /// Every `resource` of a request must be the one that was authorized (RFC 8707 §2.2).
-pub(super) fn check_resource(form: &Form, authorized: &ResourceIdentifier) -> Result<(), TokenError> {
-    let same = |asked: &str| ResourceIdentifier::parse(asked).is_ok_and(|asked| asked == *authorized);
+pub(super) fn check_resource(
+    form: &Form,
+    authorized: &ResourceIdentifier,
+) -> Result<(), TokenError> {
+    let same =
+        |asked: &str| ResourceIdentifier::parse(asked).is_ok_and(|asked| asked == *authorized);
     if form.resources().all(same) {
         return Ok(());
     }
-    Err(TokenError::Refused(OAuthErrorCode::InvalidTarget, "another resource"))
+    Err(TokenError::Refused(
+        OAuthErrorCode::InvalidTarget,
+        "another resource",
+    ))
 }
 
 fn redeemed(server: &AuthorizationServer, client: &Client, mut grant: Grant) -> Grant {

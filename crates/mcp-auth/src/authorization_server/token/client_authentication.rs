@@ -11,14 +11,27 @@ use crate::{
 };
 
 /// Finds the client and has it prove itself as it registered to.
-pub(super) async fn authenticate(server: &AuthorizationServer, headers: &HeaderMap, form: &Form) -> Result<Client, TokenError> {
+pub(super) async fn authenticate(
+    server: &AuthorizationServer,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<Client, TokenError> {
     let presented = Presented::read(headers, form)?;
-    let client = server.clients.resolve(&presented.id).await.map_err(|error| match error {
-        ResolveError::Unavailable(_) => TokenError::Refused(OAuthErrorCode::TemporarilyUnavailable, "clients cannot be looked up"),
-        ResolveError::UnknownKey => invalid_client("client_id under an unknown key"),
-        _ => invalid_client("unknown client"),
-    })?;
-    client.authenticate(presented.secret.as_ref()).map_err(|_| invalid_client("the client did not prove itself"))?;
+    let client = server
+        .clients
+        .resolve(&presented.id)
+        .await
+        .map_err(|error| match error {
+            ResolveError::Unavailable(_) => TokenError::Refused(
+                OAuthErrorCode::TemporarilyUnavailable,
+                "clients cannot be looked up",
+            ),
+            ResolveError::UnknownKey => invalid_client("client_id under an unknown key"),
+            _ => invalid_client("unknown client"),
+        })?;
+    client
+        .authenticate(presented.secret.as_ref())
+        .map_err(|_| invalid_client("the client did not prove itself"))?;
     Ok(client)
 }
 
@@ -34,12 +47,21 @@ struct Presented {
 
 impl Presented {
     fn read(headers: &HeaderMap, form: &Form) -> Result<Self, TokenError> {
-        let in_form = form.get("client_id").map(ClientId::parse).transpose().map_err(|_| invalid_client("malformed client_id"))?;
+        let in_form = form
+            .get("client_id")
+            .map(ClientId::parse)
+            .transpose()
+            .map_err(|_| invalid_client("malformed client_id"))?;
         let secret_in_form = form.get("client_secret").map(ClientSecret::new);
         match basic(headers)? {
             // OAuth 2.1 §2.4: one method in a request.
-            Some(_) if secret_in_form.is_some() => Err(TokenError::Refused(OAuthErrorCode::InvalidRequest, "two client credentials")),
-            Some(basic) if in_form.as_ref().is_some_and(|id| *id != basic.id) => Err(invalid_client("two client ids")),
+            Some(_) if secret_in_form.is_some() => Err(TokenError::Refused(
+                OAuthErrorCode::InvalidRequest,
+                "two client credentials",
+            )),
+            Some(basic) if in_form.as_ref().is_some_and(|id| *id != basic.id) => {
+                Err(invalid_client("two client ids"))
+            }
             Some(basic) => Ok(basic),
             None => Ok(Self {
                 id: in_form.ok_or(invalid_client("no client_id"))?,
@@ -56,7 +78,10 @@ fn basic(headers: &HeaderMap) -> Result<Option<Presented>, TokenError> {
         return Ok(None);
     };
     if values.next().is_some() {
-        return Err(TokenError::Refused(OAuthErrorCode::InvalidRequest, "two Authorization headers"));
+        return Err(TokenError::Refused(
+            OAuthErrorCode::InvalidRequest,
+            "two Authorization headers",
+        ));
     }
     let broken = || invalid_client("malformed Authorization header");
     let value = value.to_str().map_err(|_| broken())?;
@@ -88,7 +113,9 @@ fn form_decoded(text: &str) -> Option<Zeroizing<String>> {
             byte => byte,
         });
     }
-    std::str::from_utf8(&out).ok().map(|text| text.to_owned().into())
+    std::str::from_utf8(&out)
+        .ok()
+        .map(|text| text.to_owned().into())
 }
 
 const fn invalid_client(reason: &'static str) -> TokenError {

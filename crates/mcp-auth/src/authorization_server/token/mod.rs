@@ -18,10 +18,17 @@ use crate::{
     store::StoreError,
 };
 
-pub(super) async fn token(server: &AuthorizationServer, request: &Request<Bytes>) -> Response<Bytes> {
+pub(super) async fn token(
+    server: &AuthorizationServer,
+    request: &Request<Bytes>,
+) -> Response<Bytes> {
     let limit = &server.limits.failed_token_requests;
     if !limit.has(request.extensions(), &*server.clock) {
-        tracing::info!(event = "token_refused", fault = "client", reason = "rate limit of failed token requests");
+        tracing::info!(
+            event = "token_refused",
+            fault = "client",
+            reason = "rate limit of failed token requests"
+        );
         return response::too_many_requests();
     }
     let tried_basic = client_authentication::tries_basic(request.headers());
@@ -29,7 +36,15 @@ pub(super) async fn token(server: &AuthorizationServer, request: &Request<Bytes>
         Ok(granted) => granted.respond(server),
         Err(error) => {
             let fault = if error.is_ours() { "server" } else { "client" };
-            tracing::info!(event = "token_refused", fault, error = error.code().as_str(), reason = error.reason());
+            tracing::info!(
+                event = "token_refused",
+                fault,
+                error = error.code().as_str(),
+                reason = error.reason()
+            );
+            if let TokenError::Store(source) = &error {
+                tracing::error!(event = "store_unavailable", fault = "server", reason = %source);
+            }
             if !error.is_ours() {
                 limit.take(request.extensions(), &*server.clock);
             }
@@ -42,26 +57,41 @@ pub(super) async fn token(server: &AuthorizationServer, request: &Request<Bytes>
     }
 }
 
-async fn redeem(server: &AuthorizationServer, request: &Request<Bytes>) -> Result<Granted, TokenError> {
+async fn redeem(
+    server: &AuthorizationServer,
+    request: &Request<Bytes>,
+) -> Result<Granted, TokenError> {
     let form = read(request)?;
-    let grant_type = form.get("grant_type").ok_or(TokenError::Refused(OAuthErrorCode::InvalidRequest, "no grant_type"))?;
+    let grant_type = form.get("grant_type").ok_or(TokenError::Refused(
+        OAuthErrorCode::InvalidRequest,
+        "no grant_type",
+    ))?;
     match grant_type {
         "authorization_code" => {
-            let client = client_authentication::authenticate(server, request.headers(), &form).await?;
+            let client =
+                client_authentication::authenticate(server, request.headers(), &form).await?;
             authorization_code::redeem(server, &client, &form).await
         }
         "refresh_token" => {
-            let client = client_authentication::authenticate(server, request.headers(), &form).await?;
+            let client =
+                client_authentication::authenticate(server, request.headers(), &form).await?;
             refresh_token::redeem(server, &client, &form).await
         }
-        _ => Err(TokenError::Refused(OAuthErrorCode::UnsupportedGrantType, "grant_type is not served")),
+        _ => Err(TokenError::Refused(
+            OAuthErrorCode::UnsupportedGrantType,
+            "grant_type is not served",
+        )),
     }
 }
 
 /// The parameters: from the body alone, each of them once.
 fn read(request: &Request<Bytes>) -> Result<Form, TokenError> {
     let refused = |reason| TokenError::Refused(OAuthErrorCode::InvalidRequest, reason);
-    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(refused("the body is not a form"));

@@ -1,6 +1,9 @@
 //! `grant_type=refresh_token` with rotation (RFC 6749 §6, OAuth 2.1 §4.3).
 
-use super::{AuthorizationServer, Granted, TokenError, authorization_code::check_resource, grant_expiry, rotation};
+use super::{
+    AuthorizationServer, Granted, TokenError, authorization_code::check_resource, grant_expiry,
+    rotation,
+};
 use crate::{
     access_token::{Grant, LoadedGrant, RefreshState},
     authorization_server::{Lifetimes, clients::Client},
@@ -11,12 +14,21 @@ use rotation::PresentedToken;
 
 /// Checks MAC, client, resource and scope in this order; a failure changes nothing. Then decides by
 /// the generation.
-pub(super) async fn redeem(server: &AuthorizationServer, client: &Client, form: &Form) -> Result<Granted, TokenError> {
-    let token = form.get("refresh_token").ok_or(TokenError::Refused(OAuthErrorCode::InvalidRequest, "no refresh_token"))?;
-    let token = PresentedToken::parse(token).ok_or(TokenError::invalid_grant("not a refresh token of ours"))?;
+pub(super) async fn redeem(
+    server: &AuthorizationServer,
+    client: &Client,
+    form: &Form,
+) -> Result<Granted, TokenError> {
+    let token = form.get("refresh_token").ok_or(TokenError::Refused(
+        OAuthErrorCode::InvalidRequest,
+        "no refresh_token",
+    ))?;
+    let token = PresentedToken::parse(token)
+        .ok_or(TokenError::invalid_grant("not a refresh token of ours"))?;
     loop {
         let loaded = server.grants.load(&token.handle).await?;
-        let mut loaded = loaded.ok_or(TokenError::invalid_grant("no grant for this refresh token"))?;
+        let mut loaded =
+            loaded.ok_or(TokenError::invalid_grant("no grant for this refresh token"))?;
         let narrowed = check(client, form, &token, &loaded.value)?;
         if matches!(turn(server, &token, &loaded)?, Turn::Advance) {
             // Nothing is consumed while the upstream is away; nobody is asked while its token is good.
@@ -30,8 +42,13 @@ pub(super) async fn redeem(server: &AuthorizationServer, client: &Client, form: 
             }
             Turn::Again => return Ok(granted(&token, loaded.value, loaded.expires_at, narrowed)),
             Turn::Reuse => {
-                server.grants.revoke(&token.handle, "an old refresh token was used again").await?;
-                return Err(TokenError::invalid_grant("the refresh token was used before"));
+                server
+                    .grants
+                    .revoke(&token.handle, "an old refresh token was used again")
+                    .await?;
+                return Err(TokenError::invalid_grant(
+                    "the refresh token was used before",
+                ));
             }
         }
     }
@@ -47,7 +64,11 @@ enum Turn {
     Reuse,
 }
 
-fn turn(server: &AuthorizationServer, token: &PresentedToken, loaded: &LoadedGrant) -> Result<Turn, TokenError> {
+fn turn(
+    server: &AuthorizationServer,
+    token: &PresentedToken,
+    loaded: &LoadedGrant,
+) -> Result<Turn, TokenError> {
     let state = refresh_state(&loaded.value)?;
     if token.generation >= state.generation {
         // A later one than the store knows: it lost a write in a failover, the token did not lie.
@@ -55,24 +76,43 @@ fn turn(server: &AuthorizationServer, token: &PresentedToken, loaded: &LoadedGra
     }
     let before = token.generation.checked_add(1) == Some(state.generation);
     let age = server.clock.now().since(state.rotated_at);
-    Ok(if before && age < server.lifetimes.refresh_grace { Turn::Again } else { Turn::Reuse })
+    Ok(if before && age < server.lifetimes.refresh_grace {
+        Turn::Again
+    } else {
+        Turn::Reuse
+    })
 }
 
-fn check(client: &Client, form: &Form, token: &PresentedToken, grant: &Grant) -> Result<Option<Scopes>, TokenError> {
+fn check(
+    client: &Client,
+    form: &Form,
+    token: &PresentedToken,
+    grant: &Grant,
+) -> Result<Option<Scopes>, TokenError> {
     if !token.is_of(refresh_state(grant)?) {
         return Err(TokenError::invalid_grant("an invented refresh token"));
     }
     if grant.client != *client.id() {
-        return Err(TokenError::invalid_grant("the refresh token of another client"));
+        return Err(TokenError::invalid_grant(
+            "the refresh token of another client",
+        ));
     }
     check_resource(form, &grant.resource)?;
     let Some(asked) = form.get("scope") else {
         return Ok(None);
     };
-    let asked = Scopes::parse(asked).map_err(|_| TokenError::Refused(OAuthErrorCode::InvalidScope, "malformed scope"))?;
-    let asked: Scopes = asked.iter().filter(|scope| scope.as_str() != "offline_access").cloned().collect();
+    let asked = Scopes::parse(asked)
+        .map_err(|_| TokenError::Refused(OAuthErrorCode::InvalidScope, "malformed scope"))?;
+    let asked: Scopes = asked
+        .iter()
+        .filter(|scope| scope.as_str() != "offline_access")
+        .cloned()
+        .collect();
     if !grant.scopes.contains_all(&asked) {
-        return Err(TokenError::Refused(OAuthErrorCode::InvalidScope, "a wider scope than was granted"));
+        return Err(TokenError::Refused(
+            OAuthErrorCode::InvalidScope,
+            "a wider scope than was granted",
+        ));
     }
     Ok((!asked.is_empty() && asked != grant.scopes).then_some(asked))
 }
@@ -86,7 +126,11 @@ async fn advance(
 ) -> Result<Option<Granted>, TokenError> {
     let now = server.clock.now();
     let mut grant = loaded.value;
-    if grant.code.as_ref().is_some_and(|code| code.expires_at.plus(Lifetimes::CODE_TOMBSTONE) <= now) {
+    if grant
+        .code
+        .as_ref()
+        .is_some_and(|code| code.expires_at.plus(Lifetimes::CODE_TOMBSTONE) <= now)
+    {
         grant.code = None; // no code leads here any more
     }
     if let Some(state) = &mut grant.refresh {
@@ -95,17 +139,29 @@ async fn advance(
         state.rotated_at = now;
     }
     let expires_at = grant_expiry(server, &grant, now);
-    match server.grants.replace(&token.handle, loaded.version, &grant, expires_at).await? {
+    match server
+        .grants
+        .replace(&token.handle, loaded.version, &grant, expires_at)
+        .await?
+    {
         Replace::Replaced => Ok(Some(granted(token, grant, expires_at, narrowed))),
         Replace::Conflict => Ok(None),
     }
 }
 
-fn granted(token: &PresentedToken, grant: Grant, grant_expires_at: Timestamp, narrowed: Option<Scopes>) -> Granted {
+fn granted(
+    token: &PresentedToken,
+    grant: Grant,
+    grant_expires_at: Timestamp,
+    narrowed: Option<Scopes>,
+) -> Granted {
     tracing::info!(event = "token_refreshed", grant = token.handle.log_name());
     Granted {
         handle: token.handle,
-        refresh_token: grant.refresh.as_ref().map(|state| rotation::current(&token.handle, state)),
+        refresh_token: grant
+            .refresh
+            .as_ref()
+            .map(|state| rotation::current(&token.handle, state)),
         grant,
         grant_expires_at,
         narrowed,
@@ -113,5 +169,8 @@ fn granted(token: &PresentedToken, grant: Grant, grant_expires_at: Timestamp, na
 }
 
 fn refresh_state(grant: &Grant) -> Result<&RefreshState, TokenError> {
-    grant.refresh.as_ref().ok_or(TokenError::invalid_grant("the grant has no refresh token"))
+    grant
+        .refresh
+        .as_ref()
+        .ok_or(TokenError::invalid_grant("the grant has no refresh token"))
 }

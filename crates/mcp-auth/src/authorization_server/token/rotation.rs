@@ -48,7 +48,11 @@ pub(super) fn current(handle: &GrantHandle, state: &RefreshState) -> RefreshToke
 
 fn message(handle: &GrantHandle, generation: u32) -> [u8; GrantHandle::LEN + 4] {
     let mut message = [0; GrantHandle::LEN + 4];
-    let parts = handle.as_bytes().iter().copied().chain(generation.to_be_bytes());
+    let parts = handle
+        .as_bytes()
+        .iter()
+        .copied()
+        .chain(generation.to_be_bytes());
     for (to, from) in message.iter_mut().zip(parts) {
         *to = from;
     }

@@ -1,0 +1,139 @@
+//! The order of the checks, in one place:
+//!
+//! | | check | refused with |
+//! |---|---|---|
+//! | 1 | addressed to this server | 403 |
+//! | 2 | sent by no page, or an allowed one | 403 |
+//! | – | a preflight is answered | 204 |
+//! | 3 | exactly one credential, well formed | 401, 400 |
+//! | 4 | the verifier accepts it for our resource | 401, 503 |
+//! | 5 | a session id is the principal's own | 404 |
+//! | 6 | the scopes are enough | 403 |
+
+use bytes::Bytes;
+use http::{
+    HeaderName, Method, Request, Response,
+    header::{AUTHORIZATION, PROXY_AUTHORIZATION},
+};
+
+use super::{Refusal, ResourceServer, cors, header::credential, host::AllowedOrigin};
+use crate::{
+    access_token::{Principal, VerifyError},
+    oauth::AccessToken,
+};
+
+/// A request that passed checks 1 to 3: what it needs from here on.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    server: ResourceServer,
+    origin: Option<AllowedOrigin>,
+}
+
+/// A request that passed every check: what its response needs.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    server: ResourceServer,
+    origin: Option<AllowedOrigin>,
+    principal: Principal,
+}
+
+impl Arrival {
+    /// Checks 1 to 3: everything that is known without asking the verifier. `Err` is an answer.
+    pub(super) fn of<B>(
+        server: &ResourceServer,
+        request: &Request<B>,
+    ) -> Result<(Self, AccessToken), Response<Bytes>> {
+        let (settings, headers) = (&server.0, request.headers());
+        let origin = settings
+            .hosts
+            .check_host(request.uri(), headers)
+            .and_then(|()| settings.hosts.check_origin(headers))
+            .map_err(|refusal| refusal.respond(server, None))?;
+        let named = settings.credential_header.as_ref();
+        if request.method() == Method::OPTIONS {
+            return Err(cors::preflight(origin.as_ref(), headers, named));
+        }
+        let token = credential(headers, request.uri(), named)
+            .map_err(|refusal| refusal.respond(server, origin.as_ref()))?;
+        let server = server.clone();
+        Ok((Self { server, origin }, token))
+    }
+
+    pub(super) const fn server(&self) -> &ResourceServer {
+        &self.server
+    }
+
+    /// Checks 4 to 6, and takes everything from the request that the inner service must not see.
+    pub(super) fn admit<B>(
+        self,
+        verified: Result<Principal, VerifyError>,
+        request: &mut Request<B>,
+    ) -> Result<Admitted, Response<Bytes>> {
+        let Self { server, origin } = self;
+        match examine(&server, verified, request) {
+            Ok(principal) => {
+                request.extensions_mut().insert(principal.clone());
+                Ok(Admitted {
+                    server,
+                    origin,
+                    principal,
+                })
+            }
+            Err(refusal) => Err(refusal.respond(&server, origin.as_ref())),
+        }
+    }
+}
+
+impl Admitted {
+    /// Binds a session id to its principal and lets an allowed page read the response.
+    pub(super) fn finish<B>(&self, response: &mut Response<B>) {
+        let headers = response.headers_mut();
+        self.server.0.sessions.outward(headers, &self.principal);
+        cors::allow(headers, self.origin.as_ref());
+    }
+}
+
+fn examine<B>(
+    server: &ResourceServer,
+    verified: Result<Principal, VerifyError>,
+    request: &mut Request<B>,
+) -> Result<Principal, Refusal> {
+    let settings = &server.0;
+    let principal = verified.map_err(|error| refusal_of(server, error))?;
+    settings
+        .sessions
+        .inward(request.headers_mut(), &principal)?;
+    if !settings
+        .hierarchy
+        .satisfies(principal.scopes(), &settings.required_scopes)
+    {
+        return Err(Refusal::InsufficientScope);
+    }
+    // What is gone here, a tool can neither log nor pass on.
+    let headers = request.headers_mut();
+    headers.remove(AUTHORIZATION);
+    headers.remove(PROXY_AUTHORIZATION);
+    headers.remove(DPOP);
+    if let Some(name) = &settings.credential_header {
+        headers.remove(name);
+    }
+    Ok(principal)
+}
+
+fn refusal_of(server: &ResourceServer, error: VerifyError) -> Refusal {
+    match error {
+        VerifyError::Invalid(reason) => Refusal::InvalidToken(reason),
+        VerifyError::Unavailable {
+            retry_after,
+            source,
+        } => {
+            if let Some(source) = source {
+                let resource = server.resource().as_str();
+                tracing::error!(resource, error = %source, "the token verifier is away");
+            }
+            Refusal::VerifierUnavailable { retry_after }
+        }
+    }
+}
+
+const DPOP: HeaderName = HeaderName::from_static("dpop");

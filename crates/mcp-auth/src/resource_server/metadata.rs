@@ -1,0 +1,112 @@
+//! `GET /.well-known/oauth-protected-resource/…` (RFC 9728 §3).
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    header::{
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+        ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
+    },
+};
+
+use super::ResourceServers;
+use crate::{
+    BuildError,
+    net::EndpointSet,
+    oauth::{Issuer, ProtectedResourceMetadata, ResourceIdentifier, Scopes},
+};
+
+/// The documents of all MCP endpoints of one origin.
+#[derive(Debug)]
+pub(super) struct MetadataEndpoints(Vec<(Box<str>, Bytes)>);
+
+impl MetadataEndpoints {
+    /// One document per endpoint at its own path; while there is one endpoint only, its document is
+    /// at the root form too, where some hosts look second.
+    pub(super) fn of(servers: &ResourceServers) -> Self {
+        let documents = servers.iter().filter_map(|server| {
+            let document = server.0.metadata.clone()?;
+            Some((path_of(server.resource()).into_boxed_str(), document))
+        });
+        let mut documents: Vec<_> = documents.collect();
+        if let ([(_, document)], 1) = (documents.as_slice(), servers.iter().count()) {
+            let document = document.clone();
+            documents.push((WELL_KNOWN.into(), document));
+        }
+        Self(documents)
+    }
+
+    fn find(&self, path: &str) -> Option<&Bytes> {
+        let (_, document) = self.0.iter().find(|(known, _)| **known == *path)?;
+        Some(document)
+    }
+}
+
+#[async_trait]
+impl EndpointSet for MetadataEndpoints {
+    fn owns(&self, path: &str) -> bool {
+        self.find(path).is_some()
+    }
+
+    async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let Some(document) = self.find(request.uri().path()) else {
+            return empty(StatusCode::NOT_FOUND);
+        };
+        let mut response = match *request.method() {
+            Method::GET | Method::HEAD => {
+                let mut response = Response::new(document.clone());
+                let headers = response.headers_mut();
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                headers.insert(
+                    CACHE_CONTROL,
+                    HeaderValue::from_static("public, max-age=300"),
+                );
+                response
+            }
+            Method::OPTIONS => empty(StatusCode::NO_CONTENT),
+            _ => {
+                let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
+                response.headers_mut().insert(ALLOW, METHODS);
+                response
+            }
+        };
+        allow_everyone(response.headers_mut());
+        response
+    }
+}
+
+/// The document itself (RFC 9728 §2).
+pub(super) fn document(
+    resource: &ResourceIdentifier,
+    issuer: Issuer,
+    scopes: &Scopes,
+    name: Option<String>,
+) -> Result<Vec<u8>, BuildError> {
+    let mut document = ProtectedResourceMetadata::new(resource.clone(), issuer, scopes);
+    document.resource_name = name.filter(|name| !name.is_empty());
+    serde_json::to_vec(&document)
+        .map_err(|error| BuildError::argument("resource metadata", error.to_string()))
+}
+
+/// The well-known path of a resource: the suffix goes between host and path (RFC 9728 §3.1).
+pub(super) fn path_of(resource: &ResourceIdentifier) -> String {
+    format!("{WELL_KNOWN}{}", resource.path())
+}
+
+/// The document is public; discovery in a browser begins here, with `MCP-Protocol-Version` sent.
+fn allow_everyone(headers: &mut HeaderMap) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
+}
+
+fn empty(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}
+
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";

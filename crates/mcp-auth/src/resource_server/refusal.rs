@@ -1,0 +1,191 @@
+//! Why a request was not let in, and the response that says so.
+
+use std::{
+    fmt::Write,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+
+use super::{ResourceServer, cors, host::AllowedOrigin};
+use crate::oauth::Random;
+
+/// Why a request was not let in: found in the response's extensions, for layers further out.
+///
+/// The wire carries fixed words only; what this says is for logs and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The request is not addressed to this server: possibly DNS rebinding.
+    Host,
+    /// A browser page that is not on the list sent the request.
+    Origin,
+    /// No credential where one is looked for.
+    NoCredential,
+    /// More than one credential (RFC 6750 §3.1, `invalid_request`).
+    TwoCredentials,
+    /// The token is empty, too long, or has characters no token has.
+    MalformedToken,
+    /// The verifier does not accept the token, for this reason.
+    InvalidToken(&'static str),
+    /// The token is good but lacks scopes.
+    InsufficientScope,
+    /// The session id was not given to this principal, or was made up.
+    Session,
+    /// The verifier cannot tell right now.
+    VerifierUnavailable {
+        /// When to try again.
+        retry_after: Duration,
+    },
+}
+
+impl Refusal {
+    /// A stable name for logs and metrics.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Host => "host_not_allowed",
+            Self::Origin => "origin_not_allowed",
+            Self::NoCredential => "no_credential",
+            Self::TwoCredentials => "two_credentials",
+            Self::MalformedToken => "malformed_token",
+            Self::InvalidToken(_) => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::Session => "session_of_another",
+            Self::VerifierUnavailable { .. } => "verifier_unavailable",
+        }
+    }
+
+    /// Whose fault it is: `client` or `server`.
+    #[must_use]
+    pub const fn fault(&self) -> &'static str {
+        match self {
+            Self::VerifierUnavailable { .. } => "server",
+            _ => "client",
+        }
+    }
+
+    /// The status it is answered with.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::Host | Self::Origin | Self::InsufficientScope => StatusCode::FORBIDDEN,
+            Self::NoCredential | Self::MalformedToken | Self::InvalidToken(_) => {
+                StatusCode::UNAUTHORIZED
+            }
+            Self::TwoCredentials => StatusCode::BAD_REQUEST,
+            Self::Session => StatusCode::NOT_FOUND,
+            Self::VerifierUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// JSON-RPC error code and fixed words.
+    const fn words(&self) -> (i32, &'static str) {
+        match self {
+            Self::Host => (-32600, "This server is not known under that host name."),
+            Self::Origin => (-32600, "Requests from that origin are not allowed."),
+            Self::NoCredential => (-32600, "Authorization is required."),
+            Self::TwoCredentials => (-32600, "Send exactly one credential, in one header."),
+            Self::MalformedToken | Self::InvalidToken(_) => {
+                (-32600, "The access token is not accepted here.")
+            }
+            Self::InsufficientScope => (-32600, "The access token lacks the needed scopes."),
+            Self::Session => (-32001, "Session not found."),
+            Self::VerifierUnavailable { .. } => (
+                -32603,
+                "The access token cannot be checked right now. Try again.",
+            ),
+        }
+    }
+
+    /// The response, with one event in the log under the same correlation id.
+    ///
+    /// The body is a JSON-RPC error without `id`: a 400 without one makes clients fall back to an
+    /// older transport.
+    pub(super) fn respond(
+        self,
+        server: &ResourceServer,
+        origin: Option<&AllowedOrigin>,
+    ) -> Response<Bytes> {
+        let correlation_id = server.0.correlation.next();
+        self.record(server, &correlation_id);
+        let (code, message) = self.words();
+        let mut body = String::with_capacity(160);
+        // Fixed words and hexadecimal digits only: nothing that JSON would need escaped.
+        let written = write!(
+            body,
+            r#"{{"jsonrpc":"2.0","error":{{"code":{code},"message":"{message}","data":{{"correlation_id":"{correlation_id}"}}}}}}"#
+        );
+        debug_assert!(written.is_ok(), "writing to a String does not fail");
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = self.status();
+        let challenges = &server.0.challenges;
+        let challenge = match &self {
+            Self::NoCredential => Some(challenges.bare()),
+            Self::MalformedToken | Self::InvalidToken(_) => Some(challenges.invalid_token()),
+            Self::TwoCredentials => Some(challenges.invalid_request()),
+            Self::InsufficientScope => Some(challenges.insufficient_scope()),
+            Self::VerifierUnavailable { .. } => Some(challenges.unavailable()),
+            // A challenge here would invite a login that changes nothing.
+            Self::Host | Self::Origin | Self::Session => None,
+        };
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = challenge {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Self::VerifierUnavailable { retry_after } = &self {
+            headers.insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+        }
+        cors::allow(headers, origin);
+        response.extensions_mut().insert(self);
+        response
+    }
+
+    fn record(&self, server: &ResourceServer, correlation_id: &str) {
+        let resource = server.resource().as_str();
+        let (reason, fault) = (self.code(), self.fault());
+        match self {
+            // Every host's first request comes without a token.
+            Self::NoCredential => {
+                tracing::debug!(reason, fault, correlation_id, resource, "request refused");
+            }
+            Self::InvalidToken(detail) => {
+                tracing::info!(
+                    reason,
+                    fault,
+                    correlation_id,
+                    resource,
+                    detail,
+                    "request refused"
+                );
+            }
+            Self::VerifierUnavailable { .. } => {
+                tracing::error!(reason, fault, correlation_id, resource, "request refused");
+            }
+            _ => tracing::info!(reason, fault, correlation_id, resource, "request refused"),
+        }
+    }
+}
+
+/// Names for refusals that tie a response to its event in the log; no secrets.
+#[derive(Debug)]
+pub(super) struct CorrelationIds(AtomicU64);
+
+impl CorrelationIds {
+    pub(super) fn new(random: &dyn Random) -> Self {
+        Self(AtomicU64::new(u64::from_ne_bytes(random.bytes())))
+    }
+
+    fn next(&self) -> String {
+        // An odd step visits every value once and keeps neighbours from looking alike.
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        format!("{:016x}", self.0.fetch_add(STEP, Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,86 @@
+//! One MCP endpoint in its role of accepting tokens.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderName;
+
+use super::{
+    ResourceServerBuilder, ResourceServerLayer, ScopeHierarchy, challenge::Challenges,
+    host::HostPolicy, refusal::CorrelationIds, session::SessionBinding,
+};
+use crate::{
+    access_token::TokenVerifier,
+    oauth::{PublicUrl, ResourceIdentifier, Scopes},
+};
+
+/// One MCP endpoint in its role of accepting tokens: cheap to clone, made by
+/// [`ResourceServer::builder`].
+#[derive(Debug, Clone)]
+pub struct ResourceServer(pub(super) Arc<Settings>);
+
+/// What the checks need, settled at start-up.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) resource: ResourceIdentifier,
+    pub(super) verifier: Arc<dyn TokenVerifier>,
+    pub(super) hosts: HostPolicy,
+    pub(super) required_scopes: Scopes,
+    pub(super) hierarchy: ScopeHierarchy,
+    pub(super) credential_header: Option<HeaderName>,
+    pub(super) challenges: Challenges,
+    pub(super) sessions: SessionBinding,
+    pub(super) correlation: CorrelationIds,
+    pub(super) metadata: Option<Bytes>,
+}
+
+impl ResourceServer {
+    /// Starts a resource server for the MCP endpoint at `path` of `public_url`, whose tokens
+    /// `verifier` vouches for.
+    #[must_use]
+    pub fn builder(
+        public_url: PublicUrl,
+        path: &str,
+        verifier: Arc<dyn TokenVerifier>,
+    ) -> ResourceServerBuilder {
+        ResourceServerBuilder::new(public_url, path, verifier)
+    }
+
+    /// The resource: the URL that hosts call, and the audience that every token must have.
+    #[must_use]
+    pub fn resource(&self) -> &ResourceIdentifier {
+        &self.0.resource
+    }
+
+    /// The path of the MCP endpoint, `/` at the root.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self.0.resource.path() {
+            "" => "/",
+            path => path,
+        }
+    }
+
+    /// The origin under which hosts see this server.
+    #[must_use]
+    pub fn public_url(&self) -> &PublicUrl {
+        self.0.hosts.public_url()
+    }
+
+    /// The origins that browsers may call from, beside this server's own.
+    pub fn allowed_origins(&self) -> impl Iterator<Item = &str> {
+        self.0.hosts.allowed_origins()
+    }
+
+    /// The scopes that every request needs.
+    #[must_use]
+    pub fn required_scopes(&self) -> &Scopes {
+        &self.0.required_scopes
+    }
+
+    /// What goes in front of the MCP service.
+    #[must_use]
+    pub fn layer(&self) -> ResourceServerLayer {
+        ResourceServerLayer::new(self.clone())
+    }
+}

@@ -1,0 +1,72 @@
+//! The service that stands in front of the MCP service.
+
+use std::{
+    mem,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::{ResourceServer, ResponseFuture, gate::Arrival};
+use crate::net::ResponseBody;
+
+/// Lets only verified requests through to the inner service, with the
+/// [`Principal`](crate::Principal) in their extensions.
+///
+/// The inner service's error type is kept: a refusal is a response, with a
+/// [`Refusal`](super::Refusal) in its extensions.
+#[derive(Debug, Clone)]
+pub struct ResourceServerService<S> {
+    server: ResourceServer,
+    inner: S,
+}
+
+impl<S> ResourceServerService<S> {
+    pub(super) const fn new(server: ResourceServer, inner: S) -> Self {
+        Self { server, inner }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for ResourceServerService<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        self.server.serve(&mut self.inner, request)
+    }
+}
+
+impl ResourceServer {
+    /// Checks a request and starts the inner service, which must be ready, with it.
+    pub(crate) fn serve<S, B>(&self, inner: &mut S, request: Request<B>) -> ResponseFuture<S, B>
+    where
+        S: Service<Request<B>> + Clone,
+    {
+        let (arrival, token) = match Arrival::of(self, &request) {
+            Ok(arrived) => arrived,
+            Err(answer) => return ResponseFuture::answered(answer),
+        };
+        let settings = &self.0;
+        if let Some(verified) = settings.verifier.verify_now(&token, &settings.resource) {
+            return ResponseFuture::verified(arrival, verified, request, inner);
+        }
+        // The future takes the service that is ready and leaves its clone behind.
+        let clone = inner.clone();
+        let ready = mem::replace(inner, clone);
+        let server = self.clone();
+        let verify = Box::pin(async move {
+            let settings = &server.0;
+            settings.verifier.verify(&token, &settings.resource).await
+        });
+        ResponseFuture::verifying(verify, arrival, request, ready)
+    }
+}
