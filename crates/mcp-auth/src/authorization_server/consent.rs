@@ -149,7 +149,6 @@ fn render(server: &AuthorizationServer, request: &CheckedRequest, sealed: &str) 
         client_name: request.client_name.as_deref(),
         preregistered: request.preregistered,
         client_host: document_host(request.client.as_str()),
-        client_host: document_host(request.client.as_str()),
         redirect_destination: redirect.destination(),
         redirect_uri: redirect.as_str(),
         loopback: redirect.is_loopback(),
