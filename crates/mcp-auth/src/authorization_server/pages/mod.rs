@@ -12,6 +12,8 @@ mod html_or_json;
 mod page_response;
 mod scope_descriptions;
 mod shown;
+#[cfg(test)]
+mod tests;
 
 pub use accent::Accent;
 pub use built_in::BuiltInPages;

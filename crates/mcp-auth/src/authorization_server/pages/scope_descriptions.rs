@@ -14,8 +14,8 @@ pub struct ScopeDescriptions(HashMap<String, String>);
 pub struct DescribedScope {
     /// The scope itself.
     pub scope: Scope,
-    /// What it lets a client do, in plain words.
-    pub description: String,
+    /// What it lets a client do, in plain words; `None` if nobody described it.
+    pub description: Option<String>,
 }
 
 impl Default for ScopeDescriptions {
@@ -35,14 +35,11 @@ impl ScopeDescriptions {
         self
     }
 
-    /// These scopes in their order; one that nobody described is named as it is.
+    /// These scopes in their order, each with its words.
     #[must_use]
     pub fn describe(&self, scopes: &Scopes) -> Vec<DescribedScope> {
         let describe = |scope: &Scope| DescribedScope {
-            description: match self.0.get(scope.as_str()) {
-                Some(words) => words.clone(),
-                None => format!("Scope {scope}"),
-            },
+            description: self.0.get(scope.as_str()).cloned(),
             scope: scope.clone(),
         };
         scopes.iter().map(describe).collect()
@@ -54,21 +51,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn describes_known_scopes_and_names_the_others() {
+    fn describes_known_scopes_and_leaves_the_others_without_words() {
         let words = ScopeDescriptions::default().with("files:read", "Read your files");
-        let scopes = Scopes::parse("mcp:tools files:read admin").unwrap();
-        let described: Vec<_> = words
-            .describe(&scopes)
-            .into_iter()
-            .map(|d| d.description)
-            .collect();
-        assert_eq!(
-            described,
-            [
-                "Use the tools of this server as you",
-                "Read your files",
-                "Scope admin"
-            ]
-        );
+        let described = words.describe(&Scopes::parse("mcp:tools files:read admin").unwrap());
+        let described: Vec<_> = described.iter().map(|d| d.description.as_deref()).collect();
+        let tools = "Use the tools of this server as you";
+        assert_eq!(described, [Some(tools), Some("Read your files"), None]);
     }
 }

@@ -1,0 +1,379 @@
+//! What every page must hold, and what none may.
+
+use super::*;
+use crate::oauth::Scopes;
+
+const LONG: &str = "WonderfulIntegrationPlatformForEverybodyAndEveryMachineOnThisPlanetAndBeyond \
+    the one and only, in its professional edition with all the extras, and a second half of its name";
+const LONG_URI: &str = "https://a-very-long-host-name.customers.region-1.hosting.example.com/callbacks/\
+    oauth/mcp/3f0b1c9e8d7a6f5e4d3c2b1a/finish?workspace=0123456789abcdef0123456789abcdef&return=cGxlYX";
+const HOSTILE: &str = "<script>alert(1)</script>\"'&><img src=x onerror=alert(2)>";
+
+/// What the built-in pages make of a consent page after this change to it.
+fn consent(change: impl FnOnce(&mut ConsentPage<'_>)) -> String {
+    consent_with(&ScopeDescriptions::default(), "email", change)
+}
+
+fn consent_with(
+    words: &ScopeDescriptions,
+    upstream_scope: &str,
+    change: impl FnOnce(&mut ConsentPage<'_>),
+) -> String {
+    let scopes = Scopes::parse("mcp:tools offline_access files:read").unwrap();
+    let scopes = words.describe(&scopes);
+    let upstream_scopes = ["openid".to_owned(), upstream_scope.to_owned()];
+    let mut page = ConsentPage {
+        server_name: "Notes for Teams",
+        client_name: Some("Claude Code"),
+        preregistered: false,
+        client_host: None,
+        redirect_destination: "localhost:53219",
+        redirect_uri: "http://localhost:53219/callback",
+        loopback: true,
+        scopes: &scopes,
+        upstream_scopes: &upstream_scopes,
+        upstream_host: "accounts.example.com",
+        action: "/consent",
+        request: "c2VhbGVkLXJlcXVlc3Q",
+        nonce: "bm9uY2U",
+    };
+    change(&mut page);
+    BuiltInPages::default().consent(&page)
+}
+
+fn web(page: &mut ConsentPage<'_>) {
+    page.client_name = Some("Claude");
+    page.client_host = Some("claude.ai");
+    page.redirect_destination = "claude.ai";
+    page.redirect_uri = "https://claude.ai/api/mcp/auth_callback";
+    page.loopback = false;
+}
+
+fn error(kind: ErrorPageKind) -> String {
+    let page = ErrorPage::new(kind, "Notes for Teams", "k3v9QmZx2a", "bm9uY2U");
+    BuiltInPages::default().error(&page)
+}
+
+/// One of each kind of page.
+fn every_page() -> Vec<(String, String)> {
+    let mut pages = vec![
+        ("consent-loopback".to_owned(), consent(|_| {})),
+        ("consent-web".to_owned(), consent(web)),
+        (
+            "consent-scheme".to_owned(),
+            consent(|page| {
+                page.client_name = Some("Cursor");
+                page.redirect_destination = "cursor";
+                page.redirect_uri = "cursor://anysphere.cursor-mcp/oauth/callback";
+                page.loopback = false;
+            }),
+        ),
+        (
+            "consent-preregistered".to_owned(),
+            consent(|page| {
+                web(page);
+                page.preregistered = true;
+            }),
+        ),
+        (
+            "consent-long".to_owned(),
+            consent(|page| {
+                web(page);
+                page.client_name = Some(LONG);
+                page.redirect_destination =
+                    "a-very-long-host-name.customers.region-1.hosting.example.com";
+                page.redirect_uri = LONG_URI;
+            }),
+        ),
+        (
+            "consent-nameless".to_owned(),
+            consent(|page| page.client_name = None),
+        ),
+        (
+            "consent-hostile".to_owned(),
+            consent(|page| page.client_name = Some(HOSTILE)),
+        ),
+        (
+            "consent-override".to_owned(),
+            consent(|page| page.client_name = Some("\u{202e}edoC\u{2069} \u{2069}🦀👩‍💻 مثال")),
+        ),
+    ];
+    for kind in ErrorPageKind::ALL {
+        pages.push((format!("error-{}", kind.reason()), error(kind)));
+    }
+    pages
+}
+
+#[test]
+fn escapes_every_text_of_a_consent_page() {
+    let nothing_gets_through = |html: String, field: &str| {
+        assert!(!html.contains("<script"), "{field}");
+        assert!(!html.contains("<img"), "{field}");
+        assert!(!html.contains("\"'&>"), "{field}");
+        assert!(html.contains("&#60;script&#62;"), "{field} is not shown");
+    };
+    nothing_gets_through(
+        consent(|page| page.client_name = Some(HOSTILE)),
+        "client_name",
+    );
+    nothing_gets_through(consent(|page| page.redirect_uri = HOSTILE), "redirect_uri");
+    nothing_gets_through(
+        consent(|page| page.redirect_destination = HOSTILE),
+        "destination",
+    );
+    nothing_gets_through(
+        consent(|page| page.upstream_host = HOSTILE),
+        "upstream_host",
+    );
+    nothing_gets_through(consent(|page| page.server_name = HOSTILE), "server_name");
+    nothing_gets_through(
+        consent(|page| page.client_host = Some(HOSTILE)),
+        "client_host",
+    );
+    nothing_gets_through(consent(|page| page.action = HOSTILE), "action");
+    nothing_gets_through(consent(|page| page.request = HOSTILE), "request");
+    nothing_gets_through(consent(|page| page.nonce = HOSTILE), "nonce");
+
+    let words = ScopeDescriptions::default().with("mcp:tools", HOSTILE);
+    nothing_gets_through(consent_with(&words, "email", |_| {}), "scopes");
+    let words = ScopeDescriptions::default();
+    nothing_gets_through(consent_with(&words, HOSTILE, |_| {}), "upstream_scopes");
+}
+
+#[test]
+fn escapes_the_texts_of_an_error_page() {
+    let page = ErrorPage::new(ErrorPageKind::UnknownClient, HOSTILE, HOSTILE, "bm9uY2U");
+    let html = BuiltInPages::default().error(&page);
+    assert!(!html.contains("<script") && !html.contains("<img"));
+    assert_eq!(
+        html.matches("&#60;script&#62;").count(),
+        3,
+        "title, heading and reference"
+    );
+}
+
+#[test]
+fn needs_no_script_and_nothing_from_elsewhere() {
+    // What is left of the hostile name's image is text.
+    const INERT: &str = "&#60;img src=x onerror=alert(2)&#62;";
+    for (name, html) in every_page() {
+        let html = html.replace(INERT, "");
+        for banned in [
+            "<script",
+            "<link",
+            "<img",
+            "<iframe",
+            "src=",
+            "href=",
+            "style=\"",
+            "url(",
+            "@import",
+            "data:",
+            "onclick=",
+            "onload=",
+            "onsubmit=",
+            "onerror=",
+        ] {
+            assert!(!html.contains(banned), "{name} holds {banned}");
+        }
+        assert_eq!(
+            html.matches("<style nonce=\"bm9uY2U\">").count(),
+            1,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn is_a_whole_document_with_one_heading() {
+    for (name, html) in every_page() {
+        assert!(
+            html.starts_with("<!doctype html>\n<html lang=\"en\""),
+            "{name}"
+        );
+        assert_eq!(html.matches("<main>").count(), 1, "{name}");
+        assert_eq!(html.matches("<h1>").count(), 1, "{name}");
+        assert!(html.contains("· Notes for Teams</title>"), "{name}");
+        assert!(html.len() < 16_000, "{name}: {} bytes", html.len());
+    }
+}
+
+#[test]
+fn sends_back_what_the_consent_form_needs() {
+    let html = consent(|_| {});
+    for part in [
+        r#"<form method="post" action="/consent" autocomplete="off">"#,
+        r#"<input type="hidden" name="request" value="c2VhbGVkLXJlcXVlc3Q">"#,
+        r#"<button type="submit" name="decision" value="approve" class="approve">Approve</button>"#,
+        r#"<button type="submit" name="decision" value="deny" class="deny">Deny</button>"#,
+    ] {
+        assert_eq!(html.matches(part).count(), 1, "{part}");
+    }
+    assert_eq!(html.matches("<form").count(), 1);
+}
+
+#[test]
+fn shows_who_asks_for_what_and_where_it_leads() {
+    let html = consent(web);
+    for part in [
+        "<bdi class=\"claimed\">Claude</bdi>",
+        "<bdi>claude.ai</bdi>",
+        "<bdi>https://claude.ai/api/mcp/auth_callback</bdi>",
+        "Use the tools of this server as you",
+        "<bdi>mcp:tools</bdi>",
+        "Scope <code><bdi>files:read</bdi></code>",
+        "<bdi>accounts.example.com</bdi>",
+        "<bdi>openid</bdi>",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn warns_when_the_answer_goes_to_a_program_on_this_computer() {
+    const WARNING: &str = "A program on your computer asks for this.";
+    assert!(consent(|_| {}).contains(WARNING));
+    assert!(!consent(web).contains(WARNING));
+}
+
+#[test]
+fn calls_a_name_verified_only_when_the_operator_entered_it() {
+    let dynamic = consent(|_| {});
+    let document = consent(web);
+    let known = consent(|page| page.preregistered = true);
+    assert!(dynamic.contains("not verified") && document.contains("not verified"));
+    assert!(!known.contains("not verified"));
+    assert!(known.contains("The operator of this server knows this app."));
+    assert!(!dynamic.contains("The operator of this server knows"));
+}
+
+#[test]
+fn keeps_a_name_from_moving_the_text_around_it() {
+    let html = consent(|page| page.client_name = Some("a\u{202e}b\u{2069}c"));
+    assert!(html.contains("<bdi class=\"claimed\">a\u{fffd}b\u{fffd}c</bdi>"));
+    assert!(!html.contains(['\u{202e}', '\u{2069}']));
+}
+
+#[test]
+fn says_so_when_there_is_no_name() {
+    for nothing in [None, Some(""), Some(" \u{200b}\u{3164}")] {
+        let html = consent(|page| page.client_name = nothing);
+        assert!(
+            html.contains("gave no name") && html.contains("Nobody has verified"),
+            "{nothing:?}"
+        );
+    }
+}
+
+#[test]
+fn tells_the_next_step_on_every_error_page() {
+    let mut reasons = std::collections::HashSet::new();
+    for kind in ErrorPageKind::ALL {
+        let page = ErrorPage::new(kind, "Notes", "k3v9QmZx2a", "bm9uY2U");
+        let html = error(kind);
+        assert!(!page.next.is_empty(), "{kind:?}");
+        for words in [page.title, page.what].iter().chain(page.next) {
+            assert!(html.contains(words), "{kind:?} does not say: {words}");
+        }
+        assert!(
+            html.contains(kind.reason()) && html.contains("k3v9QmZx2a"),
+            "{kind:?}"
+        );
+        assert!(
+            reasons.insert(kind.reason()),
+            "{kind:?} has another one's reason"
+        );
+        assert!(kind.status().is_client_error() || kind.status().is_server_error());
+        assert!(["client", "upstream", "server"].contains(&kind.fault()));
+    }
+}
+
+#[test]
+fn tells_how_hosts_forget_a_registration() {
+    for kind in [
+        ErrorPageKind::UnknownClient,
+        ErrorPageKind::ClientOfOtherKey,
+    ] {
+        let html = error(kind);
+        for host in ["Claude Code", "VS Code", "MCP Inspector"] {
+            assert!(
+                html.contains(&format!("<dt>{host}</dt>")),
+                "{kind:?} {host}"
+            );
+        }
+    }
+}
+
+#[test]
+fn keeps_descriptions_to_the_characters_of_an_error_description() {
+    let legal = |b: u8| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    for kind in ErrorPageKind::ALL {
+        assert!(kind.what().bytes().all(legal), "{kind:?}");
+    }
+}
+
+#[test]
+fn finds_the_host_of_a_document_in_a_client_id() {
+    assert_eq!(
+        document_host("https://claude.ai/oauth/client.json"),
+        Some("claude.ai")
+    );
+    assert_eq!(
+        document_host("https://h.example:8443?x"),
+        Some("h.example:8443")
+    );
+    for other in [
+        "",
+        "https://",
+        "http://h.example/c",
+        "mcp-auth.sealed",
+        "HTTPS://h/",
+    ] {
+        assert_eq!(document_host(other), None, "{other}");
+    }
+}
+
+#[test]
+fn puts_the_operators_colour_into_the_style() {
+    let pages = BuiltInPages::default().with_accent(Accent::parse("#ffcc00").unwrap());
+    let page = ErrorPage::new(ErrorPageKind::NotAdmitted, "Notes", "r", "n");
+    let html = pages.error(&page);
+    assert!(html.contains("--accent: #ffcc00;") && html.contains("--accent-ink: #000000;"));
+}
+
+#[test]
+fn debug_shows_no_sealed_request() {
+    let page = format!(
+        "{:?}",
+        ConsentPage {
+            server_name: "",
+            client_name: None,
+            preregistered: false,
+            client_host: None,
+            redirect_destination: "",
+            redirect_uri: "",
+            loopback: false,
+            scopes: &[],
+            upstream_scopes: &[],
+            upstream_host: "",
+            action: "",
+            request: "sealed-request",
+            nonce: "nonce-value",
+        }
+    );
+    assert!(!page.contains("sealed-request") && !page.contains("nonce-value"));
+}
+
+/// Run with `--ignored` and open `pages/` beside the test binaries' folder in a browser.
+#[test]
+#[ignore = "writes the pages to look at them"]
+fn writes_every_page_to_a_file() {
+    let binary = std::env::current_exe().unwrap();
+    let folder = binary.ancestors().nth(2).unwrap().join("pages");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, html) in every_page() {
+        let file = folder.join(name).with_extension("html");
+        std::fs::write(&file, &html).unwrap();
+        assert!(file.exists());
+    }
+}
