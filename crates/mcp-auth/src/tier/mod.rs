@@ -10,7 +10,6 @@ mod endpoints;
 mod environment;
 mod protected;
 mod static_key;
-#[cfg(feature = "authorization-server")] // until tier 1 reads through it too
 mod variables;
 
 use std::{fmt::Debug, sync::Arc};

@@ -87,6 +87,11 @@ impl Variables {
         Ok(Self(set))
     }
 
+    /// A variable as it is set, even to nothing.
+    pub(super) fn set(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     /// A variable that is set and not empty, without the spaces around it.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let value = self.0.get(name).map(|value| value.trim());
@@ -130,6 +135,7 @@ impl Variables {
     }
 
     /// `on` or `off`.
+    #[cfg(feature = "authorization-server")]
     pub(super) fn switch(&self, name: &'static str, default: bool) -> Result<bool, BuildError> {
         match self.get(name) {
             None => Ok(default),
@@ -140,6 +146,7 @@ impl Variables {
     }
 
     /// `1`, or not set.
+    #[cfg(feature = "authorization-server")]
     pub(super) fn flag(&self, name: &'static str) -> Result<bool, BuildError> {
         match self.get(name) {
             None | Some("0") => Ok(false),
