@@ -37,7 +37,6 @@ pub(super) struct Settings {
 impl ResourceServer {
     /// Starts a resource server for the MCP endpoint at `path` of `public_url`, whose tokens
     /// `verifier` vouches for.
-    #[must_use]
     pub fn builder(
         public_url: PublicUrl,
         path: &str,

@@ -33,7 +33,6 @@ pub struct StaticKey {
 
 impl StaticKey {
     /// Starts a tier for the MCP endpoint `/mcp` of this origin.
-    #[must_use]
     pub fn builder(public_url: PublicUrl) -> StaticKeyBuilder {
         StaticKeyBuilder::new(public_url)
     }
