@@ -39,6 +39,7 @@ pub(super) struct Admitted {
 
 impl Arrival {
     /// Checks 1 to 3: everything that is known without asking the verifier. `Err` is an answer.
+    #[allow(clippy::result_large_err)] // an answer, not an error: boxing it would only cost
     pub(super) fn of<B>(
         server: &ResourceServer,
         request: &Request<B>,
@@ -59,11 +60,8 @@ impl Arrival {
         Ok((Self { server, origin }, token))
     }
 
-    pub(super) const fn server(&self) -> &ResourceServer {
-        &self.server
-    }
-
     /// Checks 4 to 6, and takes everything from the request that the inner service must not see.
+    #[allow(clippy::result_large_err)] // an answer, not an error: boxing it would only cost
     pub(super) fn admit<B>(
         self,
         verified: Result<Principal, VerifyError>,

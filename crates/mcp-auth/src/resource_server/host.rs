@@ -145,6 +145,9 @@ fn is_origin(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else {
         return false;
     };
+    if rest.is_empty() || rest.contains('*') {
+        return false;
+    }
     if matches!(scheme, "http" | "https") {
         return Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text);
     }

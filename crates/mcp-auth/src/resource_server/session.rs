@@ -25,6 +25,8 @@ impl SessionBinding {
     }
 
     /// Replaces the id in a request by the inner one, if this principal was given it.
+    ///
+    /// Without a session nothing says whose events a `Last-Event-ID` names, so it goes as well.
     pub(super) fn inward(
         &self,
         headers: &mut HeaderMap,
@@ -37,7 +39,10 @@ impl SessionBinding {
         }
         let mut ids = headers.get_all(MCP_SESSION_ID).iter();
         let inner = match (ids.next(), ids.next()) {
-            (None, _) => return Ok(()),
+            (None, _) => {
+                headers.remove(LAST_EVENT_ID);
+                return Ok(());
+            }
             (Some(id), None) => self.open(id, principal).ok_or(Refusal::Session)?,
             (Some(_), Some(_)) => return Err(Refusal::Session),
         };

@@ -18,7 +18,6 @@ pub use key_ring::{KeyRing, KeyRingError};
 pub use memory::MemoryStore;
 #[cfg(feature = "authorization-server")]
 pub(crate) use records::{Loaded, Records};
-#[cfg(feature = "authorization-server")]
 pub use sealing::{OpenError, Purpose, Sealer};
 
 use crate::oauth::Timestamp;

@@ -1,6 +1,6 @@
 //! Tier 1 from the environment.
 
-use std::env::VarError;
+use std::{env::VarError, net::SocketAddr};
 
 use http::HeaderName;
 
@@ -50,25 +50,36 @@ pub(super) fn required(
     }
 }
 
-/// Where the server is and who may call it.
+/// Where the server is and who may call it, as in `docs/environment.md`; an empty variable is not
+/// set.
 fn place(read: impl Fn(&str) -> Result<String, VarError>) -> Result<StaticKeyBuilder, BuildError> {
-    let public_url = optional("MCP_AUTH_PUBLIC_URL", &read)?;
-    let public_url = PublicUrl::parse(public_url.as_deref().unwrap_or("http://127.0.0.1:8000"))
-        .map_err(|error| BuildError::argument("MCP_AUTH_PUBLIC_URL", error.rule()))?;
-    let mut builder = StaticKey::builder(public_url);
-    if let Some(listen) = optional("MCP_AUTH_LISTEN", &read)? {
-        builder.listen = listen.trim().parse().map_err(|_| {
+    let set = |name| Ok(optional(name, &read)?.filter(|value| !value.trim().is_empty()));
+    let listen: SocketAddr = match set("MCP_AUTH_LISTEN")? {
+        Some(listen) => listen.trim().parse().map_err(|_| {
             BuildError::argument(
                 "MCP_AUTH_LISTEN",
-                "write address and port, as in 127.0.0.1:8000",
+                "must be an address and a port such as 127.0.0.1:8000",
             )
-        })?;
-    }
-    if let Some(origins) = optional("MCP_AUTH_ALLOWED_ORIGINS", &read)? {
-        let origins = origins
-            .split([',', ' '])
-            .filter(|origin| !origin.is_empty());
-        builder = builder.with_allowed_origins(origins);
+        })?,
+        None => SocketAddr::from(([127, 0, 0, 1], 8000)),
+    };
+    let public_url = match set("MCP_AUTH_PUBLIC_URL")? {
+        Some(url) => url,
+        None if listen.ip().is_loopback() => format!("http://{listen}"),
+        None => {
+            return Err(BuildError::missing(
+                "MCP_AUTH_PUBLIC_URL",
+                "the https origin under which hosts reach this server",
+            ));
+        }
+    };
+    let public_url = PublicUrl::parse(&public_url)
+        .map_err(|error| BuildError::argument("MCP_AUTH_PUBLIC_URL", error.rule()))?;
+    let mut builder = StaticKey::builder(public_url);
+    builder.listen = listen;
+    if let Some(origins) = set("MCP_AUTH_ALLOWED_ORIGINS")? {
+        let origins = origins.split([',', ' ']);
+        builder = builder.with_allowed_origins(origins.filter(|origin| !origin.is_empty()));
     }
     Ok(builder)
 }
@@ -141,6 +152,10 @@ mod tests {
                 "MCP_AUTH_PUBLIC_URL:",
             ),
             (vec![good, ("MCP_AUTH_LISTEN", "8000")], "MCP_AUTH_LISTEN:"),
+            (
+                vec![good, ("MCP_AUTH_LISTEN", "0.0.0.0:80")],
+                "MCP_AUTH_PUBLIC_URL ",
+            ),
         ] {
             let error = tier(&variables).unwrap_err().to_string();
             assert!(error.starts_with(name), "{error}");

@@ -22,14 +22,15 @@ impl UpstreamKey {
     ///
     /// # Errors
     ///
-    /// When it is empty or not printable ASCII.
+    /// When it is empty, not printable ASCII, or has a space at an end.
     pub fn new(key: impl Into<String>) -> Result<Self, BuildError> {
         let key = SecretString::from(key.into());
         let text = key.expose_secret();
-        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        let printable = |b: u8| b.is_ascii_graphic() || b == b' ';
+        if text.is_empty() || text.trim() != text || !text.bytes().all(printable) {
             return Err(BuildError::argument(
                 "upstream key",
-                "printable ASCII without spaces, and not empty",
+                "printable ASCII without a space at an end, and not empty",
             ));
         }
         Ok(Self(key))
@@ -75,8 +76,8 @@ impl UpstreamKey {
         Self::new(value).map_err(|_| {
             BuildError::argument(
                 name.to_owned(),
-                "set it to the key of the API behind this server: printable ASCII without spaces, \
-                 and not empty",
+                "set it to the key of the API behind this server: printable ASCII without a \
+                 space at an end, and not empty",
             )
         })
     }
@@ -109,7 +110,7 @@ mod tests {
             None,
             Some(String::new()),
             Some("  ".into()),
-            Some("ca nary".into()),
+            Some("canary ".into()),
         ] {
             let error = UpstreamKey::named("UPSTREAM_API_KEY", value)
                 .unwrap_err()
