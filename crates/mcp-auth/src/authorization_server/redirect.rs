@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::Response;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{AuthorizationServer, clients::Client, response};
 use crate::oauth::{AuthorizationCode, OAuthErrorCode, RedirectUri, State};
@@ -12,7 +12,14 @@ use crate::oauth::{AuthorizationCode, OAuthErrorCode, RedirectUri, State};
 /// Made by [`RegisteredRedirect::of`] alone, and carried sealed from there on: whoever redirects
 /// needs one, so an open redirect is not something that can be written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct RegisteredRedirect(RedirectUri);
+pub(super) struct RegisteredRedirect(#[serde(deserialize_with = "sealed_by_us")] RedirectUri);
+
+/// It was parsed before it was sealed, perhaps with schemes that only this server allows.
+fn sealed_by_us<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RedirectUri, D::Error> {
+    Ok(RedirectUri::parsed_before(String::deserialize(
+        deserializer,
+    )?))
+}
 
 /// Why there is nowhere to send the browser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -80,6 +80,12 @@ impl RedirectUri {
         Ok(Self(text.into()))
     }
 
+    /// Takes back what [`RedirectUri::parse_with_schemes`] made and nobody could change since.
+    #[cfg(feature = "authorization-server")]
+    pub(crate) fn parsed_before(text: String) -> Self {
+        Self(text.into())
+    }
+
     /// Whether a request may use `asked` where this one was registered: the same bytes, or the same
     /// but for the port on loopback (OAuth 2.1 §8.4.2). One spelling of loopback never stands for
     /// another.

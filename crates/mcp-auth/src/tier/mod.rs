@@ -10,6 +10,7 @@ mod endpoints;
 mod environment;
 mod protected;
 mod static_key;
+mod variables;
 
 use std::{fmt::Debug, sync::Arc};
 

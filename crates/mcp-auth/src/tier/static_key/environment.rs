@@ -1,34 +1,29 @@
 //! Tier 1 from the environment.
 
-use std::{env::VarError, net::SocketAddr};
-
 use http::HeaderName;
 
 use super::{StaticKey, StaticKeyBuilder};
-use crate::{BuildError, oauth::PublicUrl};
+use crate::{BuildError, tier::variables::Variables};
 
-/// Reads one variable of the process.
-#[allow(clippy::disallowed_methods)] // the door of every `from_env` here
-pub(super) fn read(name: &str) -> Result<String, VarError> {
-    std::env::var(name)
-}
-
-/// The tier, from whatever answers for variables.
-pub(super) fn static_key(
-    name: &str,
-    read: impl Fn(&str) -> Result<String, VarError>,
-) -> Result<StaticKey, BuildError> {
-    let mut builder = place(&read)?.with_key("key-1", required(name, &read)?);
+/// The tier, from these variables.
+pub(super) fn static_key(name: &str, variables: &Variables) -> Result<StaticKey, BuildError> {
+    let key = variables.set(name).ok_or_else(|| {
+        BuildError::missing(
+            name.to_owned(),
+            "set it to a key of at least 16 bytes, from `openssl rand -hex 32`",
+        )
+    })?;
+    let mut builder = place(variables)?.with_key("key-1", long_enough(name, key)?);
     for number in 2..=MAX_KEYS {
         let variable = format!("{name}_{number}");
-        if let Some(key) = optional(&variable, &read)? {
+        if let Some(key) = variables.set(&variable) {
             let key = long_enough(&variable, key)?;
             builder = builder.with_key(format!("key-{number}"), key);
         }
     }
     let variable = format!("{name}_HEADER");
-    if let Some(header) = optional(&variable, &read)? {
-        let header = HeaderName::try_from(header.trim()).map_err(|_| {
+    if let Some(header) = variables.get(&variable) {
+        let header = HeaderName::try_from(header).map_err(|_| {
             BuildError::argument(variable, "not a header name; write one such as X-Api-Key")
         })?;
         builder = builder.with_header(header);
@@ -36,67 +31,17 @@ pub(super) fn static_key(
     builder.build()
 }
 
-/// A variable without which nothing starts, long enough to be a key.
-pub(super) fn required(
-    name: &str,
-    read: impl Fn(&str) -> Result<String, VarError>,
-) -> Result<String, BuildError> {
-    match optional(name, read)? {
-        Some(value) => long_enough(name, value),
-        None => Err(BuildError::missing(
-            name.to_owned(),
-            "set it to a key of at least 16 bytes, from `openssl rand -hex 32`",
-        )),
-    }
-}
-
-/// Where the server is and who may call it, as in `docs/environment.md`; an empty variable is not
-/// set.
-fn place(read: impl Fn(&str) -> Result<String, VarError>) -> Result<StaticKeyBuilder, BuildError> {
-    let set = |name| Ok(optional(name, &read)?.filter(|value| !value.trim().is_empty()));
-    let listen: SocketAddr = match set("MCP_AUTH_LISTEN")? {
-        Some(listen) => listen.trim().parse().map_err(|_| {
-            BuildError::argument(
-                "MCP_AUTH_LISTEN",
-                "must be an address and a port such as 127.0.0.1:8000",
-            )
-        })?,
-        None => SocketAddr::from(([127, 0, 0, 1], 8000)),
-    };
-    let public_url = match set("MCP_AUTH_PUBLIC_URL")? {
-        Some(url) => url,
-        None if listen.ip().is_loopback() => format!("http://{listen}"),
-        None => {
-            return Err(BuildError::missing(
-                "MCP_AUTH_PUBLIC_URL",
-                "the https origin under which hosts reach this server",
-            ));
-        }
-    };
-    let public_url = PublicUrl::parse(&public_url)
-        .map_err(|error| BuildError::argument("MCP_AUTH_PUBLIC_URL", error.rule()))?;
-    let mut builder = StaticKey::builder(public_url);
+/// Where the server is and who may call it.
+fn place(variables: &Variables) -> Result<StaticKeyBuilder, BuildError> {
+    let listen = variables.listen()?;
+    let mut builder = StaticKey::builder(variables.public_url(listen)?)
+        .with_allowed_origins(variables.list("MCP_AUTH_ALLOWED_ORIGINS"));
     builder.listen = listen;
-    if let Some(origins) = set("MCP_AUTH_ALLOWED_ORIGINS")? {
-        let origins = origins.split([',', ' ']);
-        builder = builder.with_allowed_origins(origins.filter(|origin| !origin.is_empty()));
-    }
     Ok(builder)
 }
 
-fn optional(
-    name: &str,
-    read: impl Fn(&str) -> Result<String, VarError>,
-) -> Result<Option<String>, BuildError> {
-    match read(name) {
-        Ok(value) => Ok(Some(value)),
-        Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(_)) => Err(BuildError::argument(name.to_owned(), "not UTF-8")),
-    }
-}
-
 /// The check again that the builder makes, with the variable's name in the error.
-fn long_enough(name: &str, value: String) -> Result<String, BuildError> {
+fn long_enough<'v>(name: &str, value: &'v str) -> Result<&'v str, BuildError> {
     let reason = if value.trim().is_empty() {
         "it is set but empty; set a key from `openssl rand -hex 32`, or unset it"
     } else if value.len() < 16 {
@@ -116,12 +61,10 @@ mod tests {
     use super::*;
 
     fn tier(variables: &[(&str, &str)]) -> Result<StaticKey, BuildError> {
-        static_key("MCP_API_KEY", |name| {
-            let found = variables.iter().find(|(known, _)| *known == name);
-            found
-                .map(|(_, v)| (*v).to_owned())
-                .ok_or(VarError::NotPresent)
-        })
+        let owned = variables
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+        static_key("MCP_API_KEY", &Variables::new(owned)?)
     }
 
     // STK-07

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 pub use builder::StaticKeyBuilder;
 pub use upstream_key::UpstreamKey;
 
-use super::Tier;
+use super::{Tier, variables::Variables};
 use crate::{BuildError, oauth::PublicUrl, resource_server::ResourceServers};
 
 /// Tier 1 on HTTP: nobody issues tokens, the operator's keys are the tokens.
@@ -49,7 +49,8 @@ impl StaticKey {
     /// When the key is missing, empty, shorter than 16 bytes or not printable, or another of these
     /// variables cannot be used. The error names the variable, never a value of a key.
     pub fn from_env(name: &str) -> Result<Self, BuildError> {
-        environment::static_key(name, environment::read)
+        let variables = Variables::read(&["MCP_AUTH_", name])?;
+        environment::static_key(name, &variables)
     }
 
     /// Where [`StaticKey::from_env`] was told to listen; `127.0.0.1:8000` otherwise.

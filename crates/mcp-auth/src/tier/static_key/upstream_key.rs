@@ -3,8 +3,7 @@
 use http::{HeaderValue, header::InvalidHeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::environment;
-use crate::BuildError;
+use crate::{BuildError, tier::variables::Variables};
 
 /// A secret that this server shows to the API behind it, from its own environment.
 ///
@@ -42,7 +41,8 @@ impl UpstreamKey {
     ///
     /// When it is missing, empty or not printable ASCII. The error names the variable only.
     pub fn from_env(name: &str) -> Result<Self, BuildError> {
-        Self::named(name, environment::read(name).ok())
+        let variables = Variables::read(&[name])?;
+        Self::named(name, variables.set(name).map(str::to_owned))
     }
 
     /// The secret itself, for the one call that must send it.

@@ -1,8 +1,8 @@
-//! Tier 2b: our own authorization server in front of an upstream that registers no clients.
+//! Setting a [`DcrShim`] up.
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Environment, Tier};
+use super::DcrShim;
 use crate::{
     BuildError,
     access_token::{Grants, GrantsSettings, SealedTokens},
@@ -11,33 +11,12 @@ use crate::{
         clients::{ClientResolver, ClientResolvers, DynamicClients, PreregisteredClients},
         pages::{BuiltInPages, Pages, ScopeDescriptions},
     },
-    net::EndpointSet,
     oauth::{Clock, PublicUrl, Random, Scopes, SystemClock, SystemRandom, Timestamp},
     resource_server::{ResourceServer, ResourceServers},
     store::{KeyRing, MemoryStore, Purpose, Records, Sealer, Store},
+    tier::Environment,
     upstream::Upstream,
 };
-
-/// Tier 2b: hosts register at our `/register`, users consent on our page and sign in at the upstream,
-/// and tools get the upstream's tokens while hosts get ours.
-///
-/// ```
-/// use std::sync::Arc;
-/// use mcp_auth::{DcrShim, Tier, oauth::PublicUrl, upstream::OAuthUpstream};
-///
-/// # fn main() -> Result<(), mcp_auth::BuildError> {
-/// let upstream = OAuthUpstream::with_issuer("https://id.example.com", "our-client").build()?;
-/// let public_url = PublicUrl::parse("http://127.0.0.1:8000").expect("an origin");
-/// let tier = DcrShim::builder(public_url, Arc::new(upstream)).build()?;
-/// let layer = tier.layer(); // in front of the MCP service
-/// let endpoints = tier.endpoints(); // everything else
-/// # let _ = (layer, endpoints); Ok(()) }
-/// ```
-#[derive(Debug)]
-pub struct DcrShim {
-    server: Arc<AuthorizationServer>,
-    resource_servers: ResourceServers,
-}
 
 /// Builds a [`DcrShim`].
 #[derive(Debug)]
@@ -53,6 +32,7 @@ pub struct DcrShimBuilder {
     scope_descriptions: ScopeDescriptions,
     preregistered: Option<PreregisteredClients>,
     registration: bool,
+    redirect_schemes: Vec<String>,
     refuse_registrations_before: Option<Timestamp>,
     pages: Option<Arc<dyn Pages>>,
     admission: Arc<dyn Admission>,
@@ -65,12 +45,9 @@ pub struct DcrShimBuilder {
     random: Arc<dyn Random>,
 }
 
-impl DcrShim {
-    /// A server that hosts see at `public_url`, whose users sign in at `upstream`; the redirect URI of
-    /// our client there is `public_url` + `/callback`.
-    #[must_use]
-    pub fn builder(public_url: PublicUrl, upstream: Arc<dyn Upstream>) -> DcrShimBuilder {
-        DcrShimBuilder {
+impl DcrShimBuilder {
+    pub(super) fn new(public_url: PublicUrl, upstream: Arc<dyn Upstream>) -> Self {
+        Self {
             public_url,
             upstream,
             path: "/mcp".into(),
@@ -82,6 +59,7 @@ impl DcrShim {
             scope_descriptions: ScopeDescriptions::default(),
             preregistered: None,
             registration: true,
+            redirect_schemes: Vec::new(),
             refuse_registrations_before: None,
             pages: None,
             admission: Arc::new(AdmitEveryone),
@@ -97,19 +75,7 @@ impl DcrShim {
             random: Arc::new(SystemRandom),
         }
     }
-}
 
-impl Tier for DcrShim {
-    fn resource_servers(&self) -> &ResourceServers {
-        &self.resource_servers
-    }
-
-    fn endpoint_sets(&self) -> Vec<Arc<dyn EndpointSet>> {
-        vec![self.server.clone()]
-    }
-}
-
-impl DcrShimBuilder {
     /// With what the environment says.
     ///
     /// # Errors
@@ -207,6 +173,17 @@ impl DcrShimBuilder {
     #[must_use]
     pub const fn without_registration(mut self) -> Self {
         self.registration = false;
+        self
+    }
+
+    /// With further dotless private-use schemes that clients may register redirect URIs with, such as
+    /// `myeditor`; `cursor`, `vscode`, `vscode-insiders` and `windsurf` are known.
+    #[must_use]
+    pub fn with_redirect_schemes<S: Into<String>>(
+        mut self,
+        schemes: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.redirect_schemes = schemes.into_iter().map(Into::into).collect();
         self
     }
 
@@ -377,7 +354,8 @@ impl DcrShimBuilder {
             .collect();
         let resource_servers = ResourceServers::new(resource_server(&self.path)?, further?)?;
         let dynamic = self.registration.then(|| {
-            let clients = DynamicClients::new(&ring, &issuer, Arc::clone(&self.random));
+            let clients = DynamicClients::new(&ring, &issuer, Arc::clone(&self.random))
+                .with_redirect_schemes(self.redirect_schemes.iter().cloned());
             Arc::new(match self.refuse_registrations_before {
                 Some(moment) => clients.refuse_registrations_before(moment),
                 None => clients,

@@ -1,0 +1,53 @@
+//! Tier 2b: our own authorization server in front of an upstream that registers no clients.
+
+mod builder;
+
+use std::sync::Arc;
+
+pub use builder::DcrShimBuilder;
+
+use super::Tier;
+use crate::{
+    authorization_server::AuthorizationServer, net::EndpointSet, oauth::PublicUrl,
+    resource_server::ResourceServers, upstream::Upstream,
+};
+
+/// Tier 2b: hosts register at our `/register`, users consent on our page and sign in at the upstream,
+/// and tools get the upstream's tokens while hosts get ours.
+///
+/// ```
+/// use std::sync::Arc;
+/// use mcp_auth::{DcrShim, Tier, oauth::PublicUrl, upstream::OAuthUpstream};
+///
+/// # fn main() -> Result<(), mcp_auth::BuildError> {
+/// let upstream = OAuthUpstream::with_issuer("https://id.example.com", "our-client").build()?;
+/// let public_url = PublicUrl::parse("http://127.0.0.1:8000").expect("an origin");
+/// let tier = DcrShim::builder(public_url, Arc::new(upstream)).build()?;
+/// let layer = tier.layer(); // in front of the MCP service
+/// let endpoints = tier.endpoints(); // everything else
+/// # let _ = (layer, endpoints); Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct DcrShim {
+    server: Arc<AuthorizationServer>,
+    resource_servers: ResourceServers,
+}
+
+impl DcrShim {
+    /// A server that hosts see at `public_url`, whose users sign in at `upstream`; the redirect URI of
+    /// our client there is `public_url` + `/callback`.
+    #[must_use]
+    pub fn builder(public_url: PublicUrl, upstream: Arc<dyn Upstream>) -> DcrShimBuilder {
+        DcrShimBuilder::new(public_url, upstream)
+    }
+}
+
+impl Tier for DcrShim {
+    fn resource_servers(&self) -> &ResourceServers {
+        &self.resource_servers
+    }
+
+    fn endpoint_sets(&self) -> Vec<Arc<dyn EndpointSet>> {
+        vec![self.server.clone()]
+    }
+}

@@ -1,0 +1,191 @@
+//! The environment of the examples: one table of variables, the same words everywhere.
+
+mod parse;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use super::variables::Variables;
+use crate::{
+    BuildError,
+    authorization_server::clients::PreregisteredClients,
+    net::TrustedProxies,
+    oauth::{ClientSecret, PublicUrl, Scopes},
+    store::KeyRing,
+    upstream::{OAuthUpstream, OAuthUpstreamBuilder},
+};
+
+/// What the variables of `docs/environment.md` say, parsed.
+///
+/// A variable that is malformed, unknown under `MCP_AUTH_`, or whose feature is not built yet stops
+/// the start with one sentence that names it.
+#[derive(Debug)]
+pub struct Environment {
+    listen: SocketAddr,
+    public_url: PublicUrl,
+    upstream: Option<UpstreamVariables>,
+    pub(super) key_ring: Option<KeyRing>,
+    pub(super) allowed_origins: Vec<String>,
+    pub(super) rate_limits: bool,
+    pub(super) scopes: Option<Scopes>,
+    pub(super) access_ttl: Option<Duration>,
+    pub(super) refresh_ttl: Option<Duration>,
+    pub(super) code_ttl: Option<Duration>,
+    pub(super) refresh_grace: Option<Duration>,
+    pub(super) revocation_cache: Option<Duration>,
+    pub(super) clients: Option<PreregisteredClients>,
+    pub(super) registration: bool,
+    pub(super) approve: bool,
+    trusted_proxies: TrustedProxies,
+}
+
+/// Where the upstream is, and our client there.
+#[derive(Debug)]
+struct UpstreamVariables {
+    place: Place,
+    client_id: String,
+    client_secret: Option<ClientSecret>,
+    scopes: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Issuer(String),
+    Endpoints {
+        authorization: String,
+        token: String,
+        userinfo: String,
+    },
+}
+
+impl Environment {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    ///
+    /// When a variable cannot be used; the error names it.
+    pub fn from_env() -> Result<Self, BuildError> {
+        Self::parse(&Variables::read(&["MCP_AUTH_", "UPSTREAM_"])?)
+    }
+
+    /// Parses variables from anywhere; an empty one is not set.
+    ///
+    /// # Errors
+    ///
+    /// As [`Environment::from_env`].
+    pub fn from_variables(
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, BuildError> {
+        Self::parse(&Variables::new(variables)?)
+    }
+
+    fn parse(variables: &Variables) -> Result<Self, BuildError> {
+        variables.refuse_not_built()?;
+        let listen = variables.listen()?;
+        let public_url = variables.public_url(listen)?;
+        let environment = Self {
+            upstream: variables.upstream()?,
+            key_ring: variables.key_ring()?,
+            allowed_origins: variables.list("MCP_AUTH_ALLOWED_ORIGINS"),
+            rate_limits: variables.switch("MCP_AUTH_RATE_LIMIT", true)?,
+            scopes: variables.scopes()?,
+            access_ttl: variables.seconds("MCP_AUTH_ACCESS_TTL", 1)?,
+            refresh_ttl: variables.seconds("MCP_AUTH_REFRESH_TTL", 1)?,
+            code_ttl: variables.seconds("MCP_AUTH_CODE_TTL", 1)?,
+            refresh_grace: variables.seconds("MCP_AUTH_REFRESH_GRACE", 0)?,
+            revocation_cache: variables.seconds("MCP_AUTH_REVOCATION_CACHE", 0)?,
+            clients: variables.clients()?,
+            registration: variables.switch("MCP_AUTH_DCR", true)?,
+            approve: variables.flag("MCP_AUTH_DEV_APPROVE")?,
+            trusted_proxies: variables.trusted_proxies()?,
+            listen,
+            public_url,
+        };
+        if environment.approve {
+            if environment.upstream.is_some() {
+                return Err(BuildError::argument(
+                    "MCP_AUTH_DEV_APPROVE",
+                    "works with the built-in demo upstream only: unset it or UPSTREAM_*",
+                ));
+            }
+            environment.require_loopback("MCP_AUTH_DEV_APPROVE")?;
+        }
+        if environment.key_ring.is_none() {
+            environment.require_loopback("a key that ends with the process (no MCP_AUTH_KEY)")?;
+        }
+        Ok(environment)
+    }
+
+    /// The address to bind; `127.0.0.1:8000` by default.
+    #[must_use]
+    pub const fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// The origin that hosts see; by default the address to bind.
+    #[must_use]
+    pub const fn public_url(&self) -> &PublicUrl {
+        &self.public_url
+    }
+
+    /// The reverse proxies whose forwarded headers are believed; none by default.
+    #[must_use]
+    pub const fn trusted_proxies(&self) -> &TrustedProxies {
+        &self.trusted_proxies
+    }
+
+    /// Whether consent and sign-in happen without a page: unattended development.
+    #[must_use]
+    pub const fn approves_without_asking(&self) -> bool {
+        self.approve
+    }
+
+    /// The upstream that the variables name; none stands for the built-in demo upstream.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be built.
+    pub fn upstream(&self) -> Result<Option<Arc<OAuthUpstream>>, BuildError> {
+        let Some(variables) = &self.upstream else {
+            return Ok(None);
+        };
+        let id = variables.client_id.as_str();
+        let mut builder: OAuthUpstreamBuilder = match &variables.place {
+            Place::Issuer(issuer) => OAuthUpstream::with_issuer(issuer, id),
+            Place::Endpoints {
+                authorization,
+                token,
+                userinfo,
+            } => OAuthUpstream::with_endpoints(authorization, token, userinfo, id),
+        };
+        if let Some(secret) = &variables.client_secret {
+            builder = builder.with_client_secret(secret.clone());
+        }
+        let upstream = builder
+            .with_scopes(variables.scopes.iter().cloned())
+            .build()?;
+        Ok(Some(Arc::new(upstream)))
+    }
+
+    /// Refuses to go on unless both the address to bind and the public origin are loopback.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is not; the error says which, and what needs it.
+    pub fn require_loopback(&self, what: &'static str) -> Result<(), BuildError> {
+        let wrong = match (
+            self.listen.ip().is_loopback(),
+            self.public_url.is_loopback(),
+        ) {
+            (true, true) => return Ok(()),
+            (false, _) => "MCP_AUTH_LISTEN",
+            (true, false) => "MCP_AUTH_PUBLIC_URL",
+        };
+        Err(BuildError::argument(
+            wrong,
+            format!("must be on loopback while {what} is in use"),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! What only an authorization server's environment has.
+
+use std::{path::Path, time::Duration};
+
+use super::{Place, UpstreamVariables};
+use crate::{
+    BuildError,
+    authorization_server::clients::PreregisteredClients,
+    net::TrustedProxies,
+    oauth::{ClientSecret, Scopes},
+    store::KeyRing,
+    tier::variables::Variables,
+};
+
+impl Variables {
+    /// What is built of tokens and stores.
+    pub(super) fn refuse_not_built(&self) -> Result<(), BuildError> {
+        match self.get("MCP_AUTH_TOKEN") {
+            None | Some("sealed") => {}
+            Some("jwt") => {
+                return Err(BuildError::argument(
+                    "MCP_AUTH_TOKEN",
+                    "`jwt` is not supported yet: use `sealed`",
+                ));
+            }
+            Some(_) => return Err(BuildError::argument("MCP_AUTH_TOKEN", "must be `sealed`")),
+        }
+        match self.get("MCP_AUTH_STORE") {
+            None | Some("memory:") => Ok(()),
+            Some(store)
+                if ["sqlite:", "redis:", "rediss:", "postgres:"]
+                    .iter()
+                    .any(|s| store.starts_with(s)) =>
+            {
+                Err(BuildError::argument(
+                    "MCP_AUTH_STORE",
+                    "only `memory:` is supported yet",
+                ))
+            }
+            Some(_) => Err(BuildError::argument("MCP_AUTH_STORE", "must be `memory:`")),
+        }
+    }
+
+    pub(super) fn key_ring(&self) -> Result<Option<KeyRing>, BuildError> {
+        let Some(text) = self.get("MCP_AUTH_KEY") else {
+            return Ok(None);
+        };
+        let broken =
+            |error: &dyn std::fmt::Display| BuildError::argument("MCP_AUTH_KEY", error.to_string());
+        let ring = match text.strip_prefix('@') {
+            Some(file) => {
+                let text = std::fs::read_to_string(file)
+                    .map_err(|error| broken(&format!("its file cannot be read: {error}")))?;
+                KeyRing::parse(&zeroize::Zeroizing::new(text))
+            }
+            None => KeyRing::parse(text),
+        };
+        ring.map(Some).map_err(|error| broken(&error))
+    }
+
+    pub(super) fn clients(&self) -> Result<Option<PreregisteredClients>, BuildError> {
+        let Some(file) = self.get("MCP_AUTH_CLIENTS") else {
+            return Ok(None);
+        };
+        let broken = |reason: String| BuildError::argument("MCP_AUTH_CLIENTS", reason);
+        let text = std::fs::read_to_string(Path::new(file))
+            .map_err(|error| broken(format!("its file cannot be read: {error}")))?;
+        PreregisteredClients::parse_json(&text)
+            .map(Some)
+            .map_err(|error| broken(error.to_string()))
+    }
+
+    pub(super) fn scopes(&self) -> Result<Option<Scopes>, BuildError> {
+        let scopes = self.get("MCP_AUTH_SCOPES").map(Scopes::parse).transpose();
+        scopes.map_err(|error| BuildError::argument("MCP_AUTH_SCOPES", error.rule()))
+    }
+
+    pub(super) fn trusted_proxies(&self) -> Result<TrustedProxies, BuildError> {
+        let proxies =
+            TrustedProxies::parse(self.get("MCP_AUTH_TRUSTED_PROXIES").unwrap_or_default());
+        proxies.map_err(|error| BuildError::argument("MCP_AUTH_TRUSTED_PROXIES", error.rule()))
+    }
+
+    pub(super) fn upstream(&self) -> Result<Option<UpstreamVariables>, BuildError> {
+        const ISSUER: &str = "UPSTREAM_ISSUER";
+        const ENDPOINTS: [&str; 3] = [
+            "UPSTREAM_AUTHORIZATION_ENDPOINT",
+            "UPSTREAM_TOKEN_ENDPOINT",
+            "UPSTREAM_USERINFO_ENDPOINT",
+        ];
+        const CLIENT: [&str; 3] = [
+            "UPSTREAM_CLIENT_ID",
+            "UPSTREAM_CLIENT_SECRET",
+            "UPSTREAM_SCOPES",
+        ];
+        let place = match (self.get(ISSUER), ENDPOINTS.map(|name| self.get(name))) {
+            (Some(issuer), [None, None, None]) => Place::Issuer(issuer.to_owned()),
+            (Some(_), _) => {
+                return Err(BuildError::argument(
+                    ISSUER,
+                    "cannot stand beside UPSTREAM_*_ENDPOINT: the endpoints come from its metadata",
+                ));
+            }
+            (None, [Some(authorization), Some(token), Some(userinfo)]) => Place::Endpoints {
+                authorization: authorization.to_owned(),
+                token: token.to_owned(),
+                userinfo: userinfo.to_owned(),
+            },
+            (None, [None, None, None]) => {
+                return match CLIENT.into_iter().find(|name| self.get(name).is_some()) {
+                    Some(name) => Err(BuildError::argument(
+                        name,
+                        "needs UPSTREAM_ISSUER, or the three UPSTREAM_*_ENDPOINT variables",
+                    )),
+                    None => Ok(None),
+                };
+            }
+            (None, endpoints) => {
+                let missing = ENDPOINTS
+                    .into_iter()
+                    .zip(endpoints)
+                    .find(|(_, value)| value.is_none());
+                return Err(BuildError::missing(
+                    missing.map_or(ISSUER, |(name, _)| name),
+                    "the three UPSTREAM_*_ENDPOINT variables go together",
+                ));
+            }
+        };
+        let client_id = self.get("UPSTREAM_CLIENT_ID").ok_or_else(|| {
+            BuildError::missing(
+                "UPSTREAM_CLIENT_ID",
+                "the client registered for this server at the upstream",
+            )
+        })?;
+        Ok(Some(UpstreamVariables {
+            place,
+            client_id: client_id.to_owned(),
+            client_secret: self.get("UPSTREAM_CLIENT_SECRET").map(ClientSecret::new),
+            scopes: self
+                .get("UPSTREAM_SCOPES")
+                .unwrap_or_default()
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
+        }))
+    }
+
+    pub(super) fn seconds(
+        &self,
+        name: &'static str,
+        least: u64,
+    ) -> Result<Option<Duration>, BuildError> {
+        const YEARS: u64 = 10 * 365 * 24 * 3600;
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
+        match text.parse::<u64>() {
+            Ok(seconds) if (least..=YEARS).contains(&seconds) => {
+                Ok(Some(Duration::from_secs(seconds)))
+            }
+            _ => Err(BuildError::argument(
+                name,
+                format!("must be whole seconds, at least {least}"),
+            )),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+use super::*;
+
+fn environment(variables: &[(&str, &str)]) -> Result<Environment, BuildError> {
+    let owned = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Environment::from_variables(owned)
+}
+
+/// What a variable that cannot be used says.
+fn refusal(variables: &[(&str, &str)]) -> String {
+    environment(variables)
+        .expect_err("it must not start")
+        .to_string()
+}
+
+const KEY: (&str, &str) = (
+    "MCP_AUTH_KEY",
+    "a:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+);
+
+#[test]
+fn nothing_set_is_a_demo_on_loopback() {
+    let demo = environment(&[]).unwrap();
+    assert_eq!(demo.listen().to_string(), "127.0.0.1:8000");
+    assert_eq!(demo.public_url().as_str(), "http://127.0.0.1:8000");
+    assert!(demo.upstream().unwrap().is_none());
+    assert!(demo.require_loopback("the demo upstream").is_ok());
+}
+
+#[test]
+fn the_public_url_follows_the_address_on_loopback() {
+    let moved = environment(&[("MCP_AUTH_LISTEN", "127.0.0.1:9000")]).unwrap();
+    assert_eq!(moved.public_url().as_str(), "http://127.0.0.1:9000");
+    assert!(
+        refusal(&[("MCP_AUTH_LISTEN", "0.0.0.0:9000")])
+            .starts_with("MCP_AUTH_PUBLIC_URL is missing")
+    );
+}
+
+#[test]
+fn a_variable_that_cannot_be_used_is_named() {
+    for (name, value) in [
+        ("MCP_AUTH_LISTEN", "8000"),
+        ("MCP_AUTH_PUBLIC_URL", "example.com"),
+        ("MCP_AUTH_PUBLIC_URL", "http://mcp.example.com"),
+        ("MCP_AUTH_PUBLIC_URL", "https://mcp.example.com/"),
+        ("MCP_AUTH_KEY", "canary"),
+        ("MCP_AUTH_KEY", "@missing-file"),
+        ("MCP_AUTH_TOKEN", "jwt"),
+        ("MCP_AUTH_TOKEN", "opaque"),
+        ("MCP_AUTH_SIGNING_KEY", "canary"),
+        ("MCP_AUTH_TRUSTED_PROXIES", "proxy"),
+        ("MCP_AUTH_RATE_LIMIT", "no"),
+        ("MCP_AUTH_STORE", "redis://127.0.0.1"),
+        ("MCP_AUTH_STORE", "mem"),
+        ("MCP_AUTH_SCOPES", "a\"b"),
+        ("MCP_AUTH_ACCESS_TTL", "1h"),
+        ("MCP_AUTH_ACCESS_TTL", "0"),
+        ("MCP_AUTH_REFRESH_TTL", "-1"),
+        ("MCP_AUTH_CODE_TTL", "x"),
+        ("MCP_AUTH_REFRESH_GRACE", "1.5"),
+        ("MCP_AUTH_REVOCATION_CACHE", "99999999999999999999"),
+        ("MCP_AUTH_CLIENTS", "missing-file.json"),
+        ("MCP_AUTH_DCR", "1"),
+        ("MCP_AUTH_CIMD", "on"),
+        ("MCP_AUTH_DEV_CIMD_CA", "ca.pem"),
+        ("MCP_AUTH_DEV_APPROVE", "yes"),
+        ("MCP_AUTH_ACESS_TTL", "60"),
+        ("UPSTREAM_PRESET", "github"),
+        ("UPSTREAM_CLIENT_ID", "id"),
+        ("UPSTREAM_TOKEN_ENDPOINT", "https://h.example/token"),
+    ] {
+        let said = refusal(&[(name, value)]);
+        let named = if name == "UPSTREAM_TOKEN_ENDPOINT" {
+            "UPSTREAM_AUTHORIZATION_ENDPOINT"
+        } else {
+            name
+        };
+        assert!(said.starts_with(named), "{name}={value}: {said}");
+        assert!(!said.contains('\n') && !said.contains("canary"), "{said}");
+    }
+}
+
+#[test]
+fn development_stays_on_loopback() {
+    let public = [
+        ("MCP_AUTH_LISTEN", "0.0.0.0:8000"),
+        ("MCP_AUTH_PUBLIC_URL", "https://mcp.example.com"),
+    ];
+    assert!(refusal(&public).starts_with("MCP_AUTH_LISTEN: must be on loopback"));
+    let with_key = environment(&[public[0], public[1], KEY]).unwrap();
+    let said = with_key
+        .require_loopback("the built-in demo upstream")
+        .unwrap_err()
+        .to_string();
+    assert!(said.contains("the built-in demo upstream"), "{said}");
+    let approve = [public[0], public[1], KEY, ("MCP_AUTH_DEV_APPROVE", "1")];
+    assert!(refusal(&approve).contains("MCP_AUTH_DEV_APPROVE"));
+    let behind_loopback = [("MCP_AUTH_PUBLIC_URL", "https://mcp.example.com")];
+    assert!(refusal(&behind_loopback).starts_with("MCP_AUTH_PUBLIC_URL: must be on loopback"));
+    let real = [
+        ("MCP_AUTH_DEV_APPROVE", "1"),
+        ("UPSTREAM_ISSUER", "https://id.example"),
+        ("UPSTREAM_CLIENT_ID", "c"),
+    ];
+    assert!(refusal(&real).starts_with("MCP_AUTH_DEV_APPROVE"));
+}
+
+#[test]
+fn names_an_upstream_by_issuer_or_by_endpoints() {
+    let issuer = environment(&[
+        ("UPSTREAM_ISSUER", "https://id.example/"),
+        ("UPSTREAM_CLIENT_ID", "c"),
+    ])
+    .unwrap();
+    assert!(issuer.upstream().unwrap().is_some());
+    let endpoints = [
+        ("UPSTREAM_AUTHORIZATION_ENDPOINT", "https://id.example/a"),
+        ("UPSTREAM_TOKEN_ENDPOINT", "https://id.example/t"),
+        ("UPSTREAM_USERINFO_ENDPOINT", "https://id.example/u"),
+        ("UPSTREAM_CLIENT_ID", "c"),
+        ("UPSTREAM_CLIENT_SECRET", "canary"),
+    ];
+    let built = environment(&endpoints).unwrap();
+    assert!(built.upstream().unwrap().is_some());
+    assert!(!format!("{built:?}").contains("canary"));
+    assert!(refusal(&endpoints[..3]).starts_with("UPSTREAM_CLIENT_ID is missing"));
+    assert!(refusal(&endpoints[1..]).starts_with("UPSTREAM_AUTHORIZATION_ENDPOINT is missing"));
+    let both = [
+        ("UPSTREAM_ISSUER", "https://id.example"),
+        endpoints[0],
+        endpoints[3],
+    ];
+    assert!(refusal(&both).starts_with("UPSTREAM_ISSUER"));
+    let insecure = environment(&[
+        ("UPSTREAM_ISSUER", "http://id.example"),
+        ("UPSTREAM_CLIENT_ID", "c"),
+    ])
+    .unwrap();
+    assert!(
+        insecure
+            .upstream()
+            .unwrap_err()
+            .to_string()
+            .contains("https")
+    );
+}

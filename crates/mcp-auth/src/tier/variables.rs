@@ -1,0 +1,157 @@
+//! Environment variables, as every tier reads them.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use crate::{BuildError, oauth::PublicUrl};
+
+/// The variables of a process as they were set; an empty one is not set.
+pub(super) struct Variables(BTreeMap<String, String>);
+
+/// Every variable under `MCP_AUTH_` that is built, in any tier.
+const BUILT: [&str; 17] = [
+    "MCP_AUTH_LISTEN",
+    "MCP_AUTH_PUBLIC_URL",
+    "MCP_AUTH_KEY",
+    "MCP_AUTH_TOKEN",
+    "MCP_AUTH_ALLOWED_ORIGINS",
+    "MCP_AUTH_TRUSTED_PROXIES",
+    "MCP_AUTH_RATE_LIMIT",
+    "MCP_AUTH_STORE",
+    "MCP_AUTH_SCOPES",
+    "MCP_AUTH_ACCESS_TTL",
+    "MCP_AUTH_REFRESH_TTL",
+    "MCP_AUTH_CODE_TTL",
+    "MCP_AUTH_REFRESH_GRACE",
+    "MCP_AUTH_REVOCATION_CACHE",
+    "MCP_AUTH_CLIENTS",
+    "MCP_AUTH_DCR",
+    "MCP_AUTH_DEV_APPROVE",
+];
+
+/// The variables that are known and whose feature is not built yet.
+const NOT_BUILT: [&str; 5] = [
+    "MCP_AUTH_SIGNING_KEY",
+    "MCP_AUTH_CIMD",
+    "MCP_AUTH_DEV_CIMD_CA",
+    "UPSTREAM_PRESET",
+    "UPSTREAM_REVOCATION_ENDPOINT",
+];
+
+impl Variables {
+    /// Reads the process's environment: what begins with one of these prefixes.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is not UTF-8, is unknown under `MCP_AUTH_`, or is not built yet.
+    #[allow(clippy::disallowed_methods)] // the one door of every `from_env` of the tiers
+    pub(super) fn read(prefixes: &[&str]) -> Result<Self, BuildError> {
+        let mut variables = BTreeMap::new();
+        for (name, value) in std::env::vars_os() {
+            let Some(name) = name.to_str() else {
+                continue;
+            };
+            if !prefixes.iter().any(|prefix| name.starts_with(prefix)) {
+                continue;
+            }
+            let value = value
+                .into_string()
+                .map_err(|_| BuildError::argument(name.to_owned(), "is not valid UTF-8"))?;
+            variables.insert(name.to_owned(), value);
+        }
+        Self::new(variables)
+    }
+
+    /// Takes variables from anywhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`Variables::read`].
+    pub(super) fn new(
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, BuildError> {
+        let set = variables.into_iter().collect::<BTreeMap<_, _>>();
+        for name in set.keys() {
+            if NOT_BUILT.contains(&name.as_str()) {
+                return Err(BuildError::argument(
+                    name.clone(),
+                    "is not supported yet: unset it",
+                ));
+            }
+            if name.starts_with("MCP_AUTH_") && !BUILT.contains(&name.as_str()) {
+                return Err(BuildError::argument(
+                    name.clone(),
+                    "is not a variable of mcp-auth: check its spelling",
+                ));
+            }
+        }
+        Ok(Self(set))
+    }
+
+    /// A variable as it is set, even to nothing.
+    pub(super) fn set(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// A variable that is set and not empty, without the spaces around it.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let value = self.0.get(name).map(|value| value.trim());
+        value.filter(|value| !value.is_empty())
+    }
+
+    /// `MCP_AUTH_LISTEN`: the address to bind.
+    pub(super) fn listen(&self) -> Result<SocketAddr, BuildError> {
+        let text = self.get("MCP_AUTH_LISTEN").unwrap_or("127.0.0.1:8000");
+        text.parse().map_err(|_| {
+            BuildError::argument(
+                "MCP_AUTH_LISTEN",
+                "must be an address and a port such as 127.0.0.1:8000",
+            )
+        })
+    }
+
+    /// `MCP_AUTH_PUBLIC_URL`: the origin that hosts see; the address to bind, on loopback.
+    pub(super) fn public_url(&self, listen: SocketAddr) -> Result<PublicUrl, BuildError> {
+        let text = match self.get("MCP_AUTH_PUBLIC_URL") {
+            Some(text) => text.to_owned(),
+            None if listen.ip().is_loopback() => format!("http://{listen}"),
+            None => {
+                return Err(BuildError::missing(
+                    "MCP_AUTH_PUBLIC_URL",
+                    "the https origin under which hosts reach this server",
+                ));
+            }
+        };
+        PublicUrl::parse(&text)
+            .map_err(|error| BuildError::argument("MCP_AUTH_PUBLIC_URL", error.rule()))
+    }
+
+    /// A list separated by commas.
+    pub(super) fn list(&self, name: &str) -> Vec<String> {
+        let parts = self.get(name).unwrap_or_default().split(',').map(str::trim);
+        parts
+            .filter(|part| !part.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// `on` or `off`.
+    #[cfg(feature = "authorization-server")]
+    pub(super) fn switch(&self, name: &'static str, default: bool) -> Result<bool, BuildError> {
+        match self.get(name) {
+            None => Ok(default),
+            Some("on") => Ok(true),
+            Some("off") => Ok(false),
+            Some(_) => Err(BuildError::argument(name, "must be `on` or `off`")),
+        }
+    }
+
+    /// `1`, or not set.
+    #[cfg(feature = "authorization-server")]
+    pub(super) fn flag(&self, name: &'static str) -> Result<bool, BuildError> {
+        match self.get(name) {
+            None | Some("0") => Ok(false),
+            Some("1") => Ok(true),
+            Some(_) => Err(BuildError::argument(name, "must be `1` or unset")),
+        }
+    }
+}
