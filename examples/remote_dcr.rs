@@ -20,6 +20,8 @@
 //! For a real upstream set UPSTREAM_ISSUER, UPSTREAM_CLIENT_ID and UPSTREAM_CLIENT_SECRET; our
 //! redirect URI there is MCP_AUTH_PUBLIC_URL + `/callback`. All variables: docs/environment.md.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)] // it talks to whoever started it
+
 use std::{error::Error, net::SocketAddr, process::ExitCode, sync::Arc};
 
 use axum::{Router, extract::ConnectInfo, extract::Request, middleware::map_request};

@@ -10,7 +10,7 @@ import { tokenProxy } from './token_proxy.mjs';
 
 export const SERVER_SCENARIOS = {
   '2025-11-25': ['server-initialize', 'server-session-lifecycle', 'ping', 'tools-list', 'dns-rebinding-protection'],
-  '2026-07-28': ['server-stateless', 'tools-list', 'caching', 'http-header-validation', 'sep-2164-resource-not-found', 'dns-rebinding-protection']
+  '2026-07-28': ['server-stateless', 'tools-list', 'http-header-validation', 'dns-rebinding-protection']
 };
 
 export class Conformance {

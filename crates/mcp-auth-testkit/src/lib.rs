@@ -6,7 +6,7 @@
 //! - [`ScriptedHost`] is a strict MCP host, from the MCP URL to a tool's result.
 //! - [`MovingClock`] is a [`Clock`](mcp_auth::oauth::Clock) that tests can move.
 //! - [`registrations`] are what live hosts send to register themselves.
-//! - [`store_contract`] is what every [`Store`](mcp_auth::store::Store) has to hold.
+//! - [`mod@store_contract`] is what every [`Store`](mcp_auth::store::Store) has to hold.
 
 pub mod browser;
 pub mod demo_upstream;

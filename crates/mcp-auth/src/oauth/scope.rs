@@ -18,7 +18,7 @@ impl Scope {
     /// When it is empty or has a character outside RFC 6749 §3.3.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let legal = |b: &u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-        if text.is_empty() || !text.as_bytes().iter().all(|b| legal(b)) {
+        if text.is_empty() || !text.as_bytes().iter().all(legal) {
             return Err(ParseError::new(
                 "scope",
                 "only printable ASCII without space, quote and backslash",

@@ -38,7 +38,7 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        Answered { answer: Option<Response<Bytes>> },
+        Answered { answer: Option<Box<Response<Bytes>>> },
         Verifying { verify: Verifying, waiting: Option<Waiting<S, B>> },
         Inner { #[pin] future: S::Future, admitted: Admitted },
     }
@@ -52,7 +52,7 @@ struct Waiting<S, B> {
 }
 
 impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
-    pub(super) const fn answered(answer: Response<Bytes>) -> Self {
+    pub(super) const fn answered(answer: Box<Response<Bytes>>) -> Self {
         Self {
             state: State::Answered {
                 answer: Some(answer),

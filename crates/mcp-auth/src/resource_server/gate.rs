@@ -38,24 +38,26 @@ pub(super) struct Admitted {
 }
 
 impl Arrival {
-    /// Checks 1 to 3: everything that is known without asking the verifier. `Err` is an answer.
+    /// Checks 1 to 3: everything that is known without asking the verifier. `Err` is an
+    /// answer, boxed because it is much larger than what is admitted.
     #[allow(clippy::result_large_err)] // an answer, not an error: boxing it would only cost
     pub(super) fn of<B>(
         server: &ResourceServer,
         request: &Request<B>,
-    ) -> Result<(Self, AccessToken), Response<Bytes>> {
+    ) -> Result<(Self, AccessToken), Box<Response<Bytes>>> {
         let (settings, headers) = (&server.0, request.headers());
         let origin = settings
             .hosts
             .check_host(request.uri(), headers)
             .and_then(|()| settings.hosts.check_origin(headers))
-            .map_err(|refusal| refusal.respond(server, None))?;
+            .map_err(|refusal| Box::new(refusal.respond(server, None)))?;
         let named = settings.credential_header.as_ref();
         if request.method() == Method::OPTIONS {
-            return Err(cors::preflight(origin.as_ref(), headers, named));
+            let answer = cors::preflight(origin.as_ref(), headers, named);
+            return Err(Box::new(answer));
         }
         let token = credential(headers, request.uri(), named)
-            .map_err(|refusal| refusal.respond(server, origin.as_ref()))?;
+            .map_err(|refusal| Box::new(refusal.respond(server, origin.as_ref())))?;
         let server = server.clone();
         Ok((Self { server, origin }, token))
     }
@@ -66,7 +68,7 @@ impl Arrival {
         self,
         verified: Result<Principal, VerifyError>,
         request: &mut Request<B>,
-    ) -> Result<Admitted, Response<Bytes>> {
+    ) -> Result<Admitted, Box<Response<Bytes>>> {
         let Self { server, origin } = self;
         match examine(&server, verified, request) {
             Ok(principal) => {
@@ -77,7 +79,7 @@ impl Arrival {
                     principal,
                 })
             }
-            Err(refusal) => Err(refusal.respond(&server, origin.as_ref())),
+            Err(refusal) => Err(Box::new(refusal.respond(&server, origin.as_ref()))),
         }
     }
 }
