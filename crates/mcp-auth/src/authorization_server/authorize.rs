@@ -10,10 +10,10 @@ use super::{
     consent,
     pages::ErrorPageKind,
     redirect::{RedirectError, RegisteredRedirect},
-    response,
 };
 use crate::oauth::{
-    ClientId, CodeChallenge, Form, OAuthErrorCode, ResourceIdentifier, Scopes, State,
+    AuthorizationCode, ClientId, CodeChallenge, Form, OAuthErrorCode, ResourceIdentifier, Scopes,
+    State,
 };
 
 pub(super) async fn authorize(
@@ -55,24 +55,26 @@ struct KnownClient {
 }
 
 /// A request with every check passed; what travels, sealed, until the login is done.
+///
+/// Made by [`KnownClient::checked`] alone: nobody else can fill it in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct CheckedRequest {
     #[serde(rename = "c")]
-    pub(super) client: ClientId,
+    client: ClientId,
     #[serde(rename = "k")]
-    pub(super) preregistered: bool,
+    preregistered: bool,
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
-    pub(super) client_name: Option<String>,
+    client_name: Option<String>,
     #[serde(rename = "u")]
-    pub(super) redirect: RegisteredRedirect,
+    redirect: RegisteredRedirect,
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
-    pub(super) state: Option<State>,
+    state: Option<State>,
     #[serde(rename = "h")]
-    pub(super) challenge: CodeChallenge,
+    challenge: CodeChallenge,
     #[serde(rename = "r")]
-    pub(super) resource: ResourceIdentifier,
+    resource: ResourceIdentifier,
     #[serde(rename = "o")]
-    pub(super) scopes: Scopes,
+    scopes: Scopes,
 }
 
 /// Why a request goes no further.
@@ -267,6 +269,55 @@ pub(super) fn asked_resource<'a>(
     }
 }
 
+impl CheckedRequest {
+    pub(super) const fn client(&self) -> &ClientId {
+        &self.client
+    }
+
+    /// Whether the operator vouches for the client.
+    pub(super) const fn is_preregistered(&self) -> bool {
+        self.preregistered
+    }
+
+    pub(super) fn client_name(&self) -> Option<&str> {
+        self.client_name.as_deref()
+    }
+
+    pub(super) const fn redirect(&self) -> &RegisteredRedirect {
+        &self.redirect
+    }
+
+    pub(super) const fn challenge(&self) -> &CodeChallenge {
+        &self.challenge
+    }
+
+    pub(super) const fn resource(&self) -> &ResourceIdentifier {
+        &self.resource
+    }
+
+    pub(super) const fn scopes(&self) -> &Scopes {
+        &self.scopes
+    }
+
+    /// Sends the browser back with a code.
+    pub(super) fn succeed(
+        &self,
+        server: &AuthorizationServer,
+        code: &AuthorizationCode,
+    ) -> Response<Bytes> {
+        self.redirect.with_code(server, code, self.state.as_ref())
+    }
+
+    /// Sends the browser back with a refusal.
+    pub(super) fn fail(
+        &self,
+        server: &AuthorizationServer,
+        error: OAuthErrorCode,
+    ) -> Response<Bytes> {
+        self.redirect.with_error(server, error, self.state.as_ref())
+    }
+}
+
 impl AuthorizeError {
     const fn page(reason: &'static str) -> Self {
         Self::Page(ErrorPageKind::MalformedRequest, reason)
@@ -316,42 +367,4 @@ impl AuthorizationServer {
             &self.random.token(),
         )
     }
-
-    /// Pages are served under our own name only: a page under another one would have other cookies,
-    /// and could be a rebinding attacker's.
-    ///
-    /// On loopback another spelling of it is sent to the public one.
-    pub(super) fn at_own_host(&self, request: &Request<Bytes>) -> Option<Response<Bytes>> {
-        let mut hosts = request.headers().get_all(http::header::HOST).iter();
-        let named = match (request.uri().authority(), hosts.next(), hosts.next()) {
-            (_, _, Some(_)) => None,
-            (Some(authority), _, None) => Some(authority.as_str()),
-            (None, host, None) => host.and_then(|host| host.to_str().ok()),
-        };
-        match named {
-            Some(named) if named.eq_ignore_ascii_case(self.public_url.authority()) => None,
-            Some(named)
-                if self.public_url.is_loopback()
-                    && is_loopback_authority(named)
-                    && request.method() == http::Method::GET =>
-            {
-                let target = request
-                    .uri()
-                    .path_and_query()
-                    .map_or("/", |target| target.as_str());
-                Some(response::see_other(&self.public_url.join(target)))
-            }
-            _ => Some(self.page(
-                request,
-                ErrorPageKind::WrongHost,
-                "a host name that is not ours",
-            )),
-        }
-    }
-}
-
-fn is_loopback_authority(authority: &str) -> bool {
-    authority
-        .parse::<http::uri::Authority>()
-        .is_ok_and(|a| crate::oauth::is_loopback_host(a.host()))
 }

@@ -45,6 +45,9 @@ struct Callback {
     pending: PendingAuthorization,
 }
 
+/// Proof that nobody finished this login before; made by [`Callback::use_once`] alone.
+struct FirstUse(());
+
 /// How a login ends that does not end well.
 enum LoginError {
     /// The person can do something about it; the pending login stays as it is.
@@ -84,17 +87,11 @@ impl Callback {
         server: &AuthorizationServer,
         request: &Request<Bytes>,
     ) -> Response<Bytes> {
-        let asked = &self.pending.request;
+        let asked = self.pending.request();
         let mut response = match self.login(server).await {
-            Ok(code) => asked
-                .redirect
-                .with_code(server, &code, asked.state.as_ref()),
+            Ok(code) => asked.succeed(server, &code),
             Err(LoginError::Page(kind, reason)) => return server.page(request, kind, reason),
-            Err(LoginError::Redirect(error)) => {
-                asked
-                    .redirect
-                    .with_error(server, error, asked.state.as_ref())
-            }
+            Err(LoginError::Redirect(error)) => asked.fail(server, error),
         };
         PendingAuthorization::forget(server, &self.handle, &mut response);
         response
@@ -102,12 +99,12 @@ impl Callback {
 
     async fn login(&self, server: &AuthorizationServer) -> Result<AuthorizationCode, LoginError> {
         self.check_issuer(server).await?;
-        self.use_once(server).await?;
-        let login = self.redeem(server).await?;
-        let asked = &self.pending.request;
+        let first = self.use_once(server).await?;
+        let login = self.redeem(server, first).await?;
+        let asked = self.pending.request();
         let admitted = server
             .admission
-            .admit(&login.identity, &asked.client, &asked.scopes)
+            .admit(&login.identity, asked.client(), asked.scopes())
             .await
             .map_err(|refusal| {
                 tracing::info!(
@@ -117,7 +114,7 @@ impl Callback {
                 );
                 LoginError::Redirect(OAuthErrorCode::AccessDenied)
             })?;
-        let scopes = asked.scopes.intersection(&admitted.scopes);
+        let scopes = asked.scopes().intersection(&admitted.scopes);
         grant(server, asked, &login, scopes).await.map_err(|error| {
             tracing::error!(event = "login_not_stored", fault = "server", reason = %error);
             LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable)
@@ -146,7 +143,7 @@ impl Callback {
     }
 
     /// From here on this login cannot be finished a second time.
-    async fn use_once(&self, server: &AuthorizationServer) -> Result<(), LoginError> {
+    async fn use_once(&self, server: &AuthorizationServer) -> Result<FirstUse, LoginError> {
         let used = server
             .records
             .insert(
@@ -157,7 +154,7 @@ impl Callback {
             )
             .await;
         match used {
-            Ok(Insert::Inserted) => Ok(()),
+            Ok(Insert::Inserted) => Ok(FirstUse(())),
             Ok(Insert::Exists) => Err(LoginError::Page(
                 ErrorPageKind::LoginExpired,
                 "this login was finished before",
@@ -172,7 +169,11 @@ impl Callback {
         }
     }
 
-    async fn redeem(&self, server: &AuthorizationServer) -> Result<UpstreamLogin, LoginError> {
+    async fn redeem(
+        &self,
+        server: &AuthorizationServer,
+        _: FirstUse,
+    ) -> Result<UpstreamLogin, LoginError> {
         if let Some(error) = self.form.get("error") {
             // Only whether the user said no is taken over; the upstream's words are not.
             let denied = error == "access_denied";
@@ -233,14 +234,14 @@ async fn grant(
     let code = AuthorizationCode::new(server.random.token());
     let grant = Grant {
         subject: format!("{}|{}", server.upstream.namespace(), login.identity.subject),
-        client: asked.client.clone(),
-        client_name: asked.client_name.clone(),
-        resource: asked.resource.clone(),
+        client: asked.client().clone(),
+        client_name: asked.client_name().map(str::to_owned),
+        resource: asked.resource().clone(),
         scopes,
         created_at: now,
         code: Some(CodeState {
-            challenge: asked.challenge.clone(),
-            redirect_uri: asked.redirect.uri().as_str().to_owned(),
+            challenge: asked.challenge().clone(),
+            redirect_uri: asked.redirect().uri().as_str().to_owned(),
             expires_at,
             redeemed: false,
         }),
@@ -266,7 +267,7 @@ async fn grant(
     tracing::info!(
         event = "grant_made",
         grant = handle.log_name(),
-        client = asked.client.as_str()
+        client = asked.client().as_str()
     );
     Ok(code)
 }

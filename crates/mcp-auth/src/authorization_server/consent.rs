@@ -49,11 +49,7 @@ pub(super) async fn ask(
             fault = "client",
             reason = "too large for a cookie"
         );
-        return checked.redirect.with_error(
-            server,
-            OAuthErrorCode::InvalidRequest,
-            checked.state.as_ref(),
-        );
+        return checked.fail(server, OAuthErrorCode::InvalidRequest);
     }
     if server.consent == ConsentRule::InsecureApprove {
         tracing::warn!(
@@ -110,12 +106,8 @@ pub(super) async fn decide(
     match form.get("decision") {
         Some("approve") => Consented(checked).go_to_upstream(server, request).await,
         Some("deny") => {
-            tracing::info!(event = "consent_denied", client = checked.client.as_str());
-            checked.redirect.with_error(
-                server,
-                OAuthErrorCode::AccessDenied,
-                checked.state.as_ref(),
-            )
+            tracing::info!(event = "consent_denied", client = checked.client().as_str());
+            checked.fail(server, OAuthErrorCode::AccessDenied)
         }
         _ => server.page(request, ErrorPageKind::MalformedRequest, "no decision"),
     }
@@ -167,13 +159,17 @@ fn opened(
 }
 
 impl Consented {
+    pub(super) fn into_request(self) -> CheckedRequest {
+        self.0
+    }
+
     /// Sends the browser to the upstream with *our* state and *our* PKCE, and binds the login to it.
     async fn go_to_upstream(
         self,
         server: &AuthorizationServer,
         request: &Request<Bytes>,
     ) -> Response<Bytes> {
-        let (handle, pending) = PendingAuthorization::new(server, self.0);
+        let (handle, pending) = PendingAuthorization::new(server, self);
         let Some(verifier) = pending.verifier() else {
             return server.page(
                 request,
@@ -189,7 +185,7 @@ impl Consented {
                 pending.keep(server, &handle, request.headers(), &mut response);
                 tracing::info!(
                     event = "consent_given",
-                    client = pending.request.client.as_str()
+                    client = pending.request().client().as_str()
                 );
                 response
             }
@@ -197,12 +193,7 @@ impl Consented {
                 tracing::error!(event = "upstream_unavailable", fault = "upstream", reason = %error);
                 match error {
                     UpstreamError::Refused(_) | UpstreamError::InvalidGrant => {
-                        let request = &pending.request;
-                        request.redirect.with_error(
-                            server,
-                            OAuthErrorCode::ServerError,
-                            request.state.as_ref(),
-                        )
+                        pending.request().fail(server, OAuthErrorCode::ServerError)
                     }
                     _ => server.page(
                         request,
@@ -217,14 +208,14 @@ impl Consented {
 
 fn render(server: &AuthorizationServer, request: &CheckedRequest, sealed: &str) -> Response<Bytes> {
     let nonce = server.random.token();
-    let redirect = request.redirect.uri();
-    let scopes = server.scope_descriptions.describe(&request.scopes);
+    let redirect = request.redirect().uri();
+    let scopes = server.scope_descriptions.describe(request.scopes());
     let upstream_scopes = server.upstream.scopes();
     let page = ConsentPage {
         server_name: &server.server_name,
-        client_name: request.client_name.as_deref(),
-        preregistered: request.preregistered,
-        client_host: document_host(request.client.as_str()),
+        client_name: request.client_name(),
+        preregistered: request.is_preregistered(),
+        client_host: document_host(request.client().as_str()),
         redirect_destination: redirect.destination(),
         redirect_uri: redirect.as_str(),
         loopback: redirect.is_loopback(),

@@ -34,6 +34,7 @@ mod jwks;
 mod lifetimes;
 mod limits;
 mod metadata;
+mod own_host;
 pub mod pages;
 mod pending;
 mod redirect;

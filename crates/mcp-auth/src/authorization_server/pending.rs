@@ -8,7 +8,9 @@ use http::{HeaderMap, Response};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{AuthorizationServer, Lifetimes, authorize::CheckedRequest, cookies};
+use super::{
+    AuthorizationServer, Lifetimes, authorize::CheckedRequest, consent::Consented, cookies,
+};
 use crate::{
     oauth::{CodeVerifier, PublicUrl, Timestamp},
     store::RecordKey,
@@ -18,7 +20,7 @@ use crate::{
 #[derive(Serialize, Deserialize)]
 pub(super) struct PendingAuthorization {
     #[serde(rename = "q")]
-    pub(super) request: CheckedRequest,
+    request: CheckedRequest,
     #[serde(rename = "v")]
     verifier: Zeroizing<String>,
     #[serde(rename = "t")]
@@ -58,10 +60,17 @@ impl LoginHandle {
 
 impl PendingAuthorization {
     /// A pending login of its own for a request the user consented to.
-    pub(super) fn new(
-        server: &AuthorizationServer,
-        request: CheckedRequest,
-    ) -> (LoginHandle, Self) {
+    pub(super) fn new(server: &AuthorizationServer, consented: Consented) -> (LoginHandle, Self) {
+        Self::of(server, consented.into_request())
+    }
+
+    /// Whether a login for this request will fit into its cookie.
+    pub(super) fn fits(server: &AuthorizationServer, request: &CheckedRequest) -> bool {
+        let (handle, pending) = Self::of(server, request.clone());
+        pending.seal(server, &handle).len() <= MAX_COOKIE
+    }
+
+    fn of(server: &AuthorizationServer, request: CheckedRequest) -> (LoginHandle, Self) {
         let pending = Self {
             request,
             verifier: CodeVerifier::generate(&*server.random)
@@ -73,10 +82,8 @@ impl PendingAuthorization {
         (LoginHandle(server.random.token().into()), pending)
     }
 
-    /// Whether a login for this request will fit into its cookie.
-    pub(super) fn fits(server: &AuthorizationServer, request: &CheckedRequest) -> bool {
-        let (handle, pending) = Self::new(server, request.clone());
-        pending.seal(server, &handle).len() <= MAX_COOKIE
+    pub(super) const fn request(&self) -> &CheckedRequest {
+        &self.request
     }
 
     /// Gives the pending login to the browser, and makes room for it.

@@ -1,0 +1,47 @@
+//! Pages are served under our own name only.
+
+use bytes::Bytes;
+use http::{Method, Request, Response, header::HOST, uri::Authority};
+
+use super::{AuthorizationServer, pages::ErrorPageKind, response};
+use crate::oauth::is_loopback_host;
+
+impl AuthorizationServer {
+    /// The answer to a request for a page under another name than ours: that page would have other
+    /// cookies, and could be a rebinding attacker's.
+    ///
+    /// On loopback another spelling of it is sent to the public one.
+    pub(super) fn at_own_host(&self, request: &Request<Bytes>) -> Option<Response<Bytes>> {
+        let mut hosts = request.headers().get_all(HOST).iter();
+        let named = match (request.uri().authority(), hosts.next(), hosts.next()) {
+            (_, _, Some(_)) => None,
+            (Some(authority), _, None) => Some(authority.as_str()),
+            (None, host, None) => host.and_then(|host| host.to_str().ok()),
+        };
+        match named {
+            Some(named) if named.eq_ignore_ascii_case(self.public_url.authority()) => None,
+            Some(named)
+                if self.public_url.is_loopback()
+                    && is_loopback_authority(named)
+                    && request.method() == Method::GET =>
+            {
+                let target = request
+                    .uri()
+                    .path_and_query()
+                    .map_or("/", |target| target.as_str());
+                Some(response::see_other(&self.public_url.join(target)))
+            }
+            _ => Some(self.page(
+                request,
+                ErrorPageKind::WrongHost,
+                "a host name that is not ours",
+            )),
+        }
+    }
+}
+
+fn is_loopback_authority(authority: &str) -> bool {
+    authority
+        .parse::<Authority>()
+        .is_ok_and(|a| is_loopback_host(a.host()))
+}
