@@ -87,6 +87,7 @@ mod tests {
     use super::*;
 
     /// RFC 7636 appendix B.
+    // AST-16
     #[test]
     fn appendix_b_vector() {
         let verifier = CodeVerifier::parse("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk").unwrap();
@@ -97,6 +98,7 @@ mod tests {
         assert!(!format!("{verifier:?}").contains("dBjf"));
     }
 
+    // AST-16
     #[test]
     fn refuses_other_shapes() {
         for bad in [

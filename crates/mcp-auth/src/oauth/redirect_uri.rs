@@ -197,6 +197,7 @@ mod tests {
         RedirectUri::parse(text).unwrap_or_else(|e| panic!("{text}: {e}"))
     }
 
+    // ASZ-08
     #[test]
     fn takes_what_hosts_register() {
         for good in [
@@ -211,6 +212,7 @@ mod tests {
         }
     }
 
+    // ASZ-08, ASZ-09
     #[test]
     fn refuses_what_parsers_read_differently() {
         for bad in [
@@ -247,6 +249,7 @@ mod tests {
         }
     }
 
+    // ASZ-05, ASZ-06, ASZ-07
     #[test]
     fn frees_only_the_loopback_port() {
         let allows = |registered: &str, asked: &str| parse(registered).allows(&parse(asked));
@@ -260,6 +263,7 @@ mod tests {
         assert!(!allows("https://h/cb", "https://h/cb/"));
     }
 
+    // ASZ-09
     #[test]
     fn keeps_its_own_query() {
         assert_eq!(

@@ -94,6 +94,7 @@ pub(crate) fn is_dot_segment(segment: &str) -> bool {
 mod tests {
     use super::*;
 
+    // RS-18, RS-19, RS-52
     #[test]
     fn canonicalises_case_and_one_slash_only() {
         let parse = |text| ResourceIdentifier::parse(text).map(|id| id.to_string());

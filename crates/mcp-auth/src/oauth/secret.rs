@@ -72,6 +72,7 @@ secret! {
 mod tests {
     use super::*;
 
+    // RS-24
     #[test]
     fn debug_tells_nothing() {
         let shown = format!(

@@ -82,6 +82,7 @@ fn challenge(
 mod tests {
     use super::*;
 
+    // RS-10
     #[test]
     fn challenges_have_these_words() {
         let scopes = Scopes::parse("mcp:tools files:read").unwrap();

@@ -109,6 +109,7 @@ mod tests {
         token.map(|token| token.expose().to_owned())
     }
 
+    // RS-03, RS-05, RS-06
     #[test]
     fn takes_exactly_one_credential() {
         let good = |value| take(&[("authorization", value)], "/mcp");
@@ -137,6 +138,7 @@ mod tests {
         }
     }
 
+    // RS-11
     #[test]
     fn tells_nothing_from_malformed() {
         for nothing in ["Basic YTpi", "Bearertoken", "Bear", ""] {

@@ -185,6 +185,7 @@ mod tests {
         policy.check_origin(&headers).is_ok()
     }
 
+    // TR-04
     #[test]
     fn public_server_is_known_under_its_own_name_only() {
         let policy = policy("https://mcp.example.com", &[]).unwrap();
@@ -204,6 +205,7 @@ mod tests {
         }
     }
 
+    // TR-04
     #[test]
     fn loopback_server_is_known_under_every_loopback_name() {
         let policy = policy("http://127.0.0.1:8000", &[]).unwrap();
@@ -220,6 +222,7 @@ mod tests {
         }
     }
 
+    // TR-04
     #[test]
     fn uri_and_host_must_agree() {
         let policy = policy("https://mcp.example.com", &[]).unwrap();
@@ -236,6 +239,7 @@ mod tests {
         assert!(policy.check_host(&nowhere, &HeaderMap::new()).is_err());
     }
 
+    // TR-01, TR-02
     #[test]
     fn origins_are_own_listed_or_loopback_on_loopback() {
         let public = policy("https://mcp.example.com", &["https://app.example.com"]).unwrap();

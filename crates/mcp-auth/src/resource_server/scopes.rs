@@ -47,6 +47,7 @@ impl ScopeHierarchy {
 mod tests {
     use super::*;
 
+    // RS-37
     #[test]
     fn broader_scopes_imply_narrower_ones_through_every_step() {
         let scopes = |text| Scopes::parse(text).unwrap();

@@ -132,6 +132,7 @@ mod tests {
         Some(headers[MCP_SESSION_ID].to_str().unwrap().to_owned())
     }
 
+    // TR-17
     #[test]
     fn an_id_opens_for_its_own_principal_and_resource_only() {
         let ring = KeyRing::ephemeral(&SystemRandom);
@@ -159,6 +160,7 @@ mod tests {
         }
     }
 
+    // TR-07
     #[test]
     fn sessions_end_with_2026_07_28() {
         let with = |version: &'static str| {

@@ -112,6 +112,7 @@ mod tests {
         assert_eq!(urls("https://h.example").len(), 2);
     }
 
+    // PX-13
     #[test]
     fn refuses_metadata_of_another_issuer() {
         let document = |issuer: &str, token: &str| {

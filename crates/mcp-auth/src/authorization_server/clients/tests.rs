@@ -19,6 +19,7 @@ fn client(method: Method) -> Client {
     Client::new(id, ClientKind::Preregistered, metadata(method))
 }
 
+// AST-08
 #[test]
 fn a_confidential_client_needs_its_own_secret() {
     for method in [Method::ClientSecretBasic, Method::ClientSecretPost] {
@@ -49,6 +50,7 @@ fn a_public_client_has_nothing_to_prove() {
     assert_eq!(client.authenticate(Some(&any)), Ok(()));
 }
 
+// AST-12
 #[test]
 fn a_confidential_client_without_a_secret_never_authenticates() {
     let any = ClientSecret::new("");
@@ -65,6 +67,7 @@ fn debug_shows_no_secret_and_no_hash_of_one() {
     assert!(shown.contains("credential: [redacted]"), "{shown}");
 }
 
+// DCR-19
 #[tokio::test]
 async fn the_first_resolver_that_knows_the_client_answers() {
     let issuer = Issuer::parse("https://mcp.example").unwrap();

@@ -45,6 +45,7 @@ const FIXED: [(HeaderName, &str); 5] = [
 mod tests {
     use super::*;
 
+    // ASZ-29, ASC-10
     #[test]
     fn sends_exactly_these_headers() {
         let response = page_response(StatusCode::OK, "<p>".into(), "bm9uY2U");

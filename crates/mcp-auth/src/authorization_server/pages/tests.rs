@@ -104,6 +104,7 @@ fn every_page() -> Vec<(String, String)> {
     pages
 }
 
+// ASC-08
 #[test]
 fn escapes_every_text_of_a_consent_page() {
     let nothing_gets_through = |html: String, field: &str| {
@@ -140,6 +141,7 @@ fn escapes_every_text_of_a_consent_page() {
     nothing_gets_through(consent_with(&words, HOSTILE, |_| {}), "upstream_scopes");
 }
 
+// ASC-08
 #[test]
 fn escapes_the_texts_of_an_error_page() {
     let page = ErrorPage::new(ErrorPageKind::UnknownClient, HOSTILE, HOSTILE, "bm9uY2U");
@@ -212,6 +214,7 @@ fn sends_back_what_the_consent_form_needs() {
     assert_eq!(html.matches("<form").count(), 1);
 }
 
+// ASC-03, ASZ-28
 #[test]
 fn shows_who_asks_for_what_and_where_it_leads() {
     let html = consent(web);
@@ -236,6 +239,7 @@ fn warns_when_the_answer_goes_to_a_program_on_this_computer() {
     assert!(!consent(web).contains(WARNING));
 }
 
+// DCR-14
 #[test]
 fn calls_a_name_verified_only_when_the_operator_entered_it() {
     let dynamic = consent(|_| {});

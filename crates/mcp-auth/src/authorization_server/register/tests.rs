@@ -51,6 +51,7 @@ fn refused_with(member: &str, value: Value) -> String {
     refused(&with(member, value).to_string())
 }
 
+// DCR-02
 #[test]
 fn each_live_host_registers_with_an_id_of_at_most_255_characters() {
     let clients = clients();
@@ -77,6 +78,7 @@ fn each_live_host_registers_with_an_id_of_at_most_255_characters() {
     }
 }
 
+// DCR-02, DCR-03, DCR-07, ASZ-34
 #[test]
 fn answers_with_everything_that_was_registered() {
     let answer = accepted(json!({
@@ -110,6 +112,7 @@ fn answers_with_everything_that_was_registered() {
     assert_eq!(answer.as_object().unwrap().len(), 12);
 }
 
+// DCR-03
 #[test]
 fn the_same_registration_twice_gives_two_clients() {
     let clients = clients();
@@ -119,6 +122,7 @@ fn the_same_registration_twice_gives_two_clients() {
     assert_ne!(first["client_secret"], second["client_secret"]);
 }
 
+// AST-14
 #[test]
 fn chooses_a_method_where_none_was_asked_for() {
     let chosen = |uris: Value, application_type: Value| {
@@ -150,6 +154,7 @@ fn a_client_that_declines_refresh_tokens_gets_none() {
     );
 }
 
+// DCR-05
 #[test]
 fn keeps_the_good_redirect_uris_and_returns_them() {
     let answer = accepted(json!({"redirect_uris": [
@@ -171,6 +176,7 @@ fn takes_further_schemes_that_the_operator_allows() {
     assert_eq!(send(&clients, &body).0, StatusCode::CREATED);
 }
 
+// DCR-04, DCR-05
 #[test]
 fn refuses_without_redirect_uris() {
     for body in [
@@ -184,6 +190,7 @@ fn refuses_without_redirect_uris() {
     }
 }
 
+// DCR-04, DCR-05, ASZ-08
 #[test]
 fn refuses_redirect_uris_none_of_which_is_good() {
     for bad in [
@@ -232,6 +239,7 @@ fn a_web_client_has_no_redirect_uri_on_the_users_machine() {
     assert_eq!(register("toaster", loopback), StatusCode::CREATED);
 }
 
+// DCR-04
 #[test]
 fn refuses_a_method_it_does_not_support() {
     for method in [
@@ -245,6 +253,7 @@ fn refuses_a_method_it_does_not_support() {
     }
 }
 
+// DCR-09
 #[test]
 fn refuses_response_types_without_code() {
     for types in [
@@ -260,6 +269,7 @@ fn refuses_response_types_without_code() {
     }
 }
 
+// DCR-09
 #[test]
 fn refuses_grant_types_without_authorization_code() {
     for types in [
@@ -274,6 +284,7 @@ fn refuses_grant_types_without_authorization_code() {
     }
 }
 
+// DCR-10
 #[test]
 fn refuses_jwks_and_jwks_uri_together() {
     let mut body = with("jwks", json!({"keys": []}));

@@ -126,6 +126,7 @@ const fn invalid_client(reason: &'static str) -> TokenError {
 mod tests {
     use super::*;
 
+    // AST-10
     #[test]
     fn decodes_form_encoding_and_nothing_loose() {
         assert_eq!(form_decoded("a%3Ab+c%25").unwrap().as_str(), "a:b c%");

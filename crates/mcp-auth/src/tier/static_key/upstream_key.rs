@@ -94,6 +94,7 @@ mod tests {
     use super::*;
 
     // STK-02
+    // STK-02
     #[test]
     fn debug_and_headers_hide_the_key() {
         let key = UpstreamKey::new("canary").unwrap();

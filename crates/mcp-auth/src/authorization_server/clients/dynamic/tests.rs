@@ -45,6 +45,7 @@ fn an_id_brings_its_registration_back() {
     assert_ne!(clients.issue(&public(), NOW).unwrap().0, id);
 }
 
+// DCR-18
 #[test]
 fn a_changed_or_foreign_id_is_unknown() {
     let here = clients(A);
