@@ -46,7 +46,7 @@ async fn every_request_of_a_connection_needs_its_own_token() {
     let text = String::from_utf8(raw).unwrap();
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     let second = text.rfind("HTTP/1.1").unwrap();
-    assert_eq!(Answer::parse(text[second..].as_bytes()).status, 401);
+    assert_eq!(Answer::parse(&text.as_bytes()[second..]).status, 401);
 }
 
 // RS-03
