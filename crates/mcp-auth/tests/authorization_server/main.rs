@@ -13,4 +13,6 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod client;
 mod metadata;
+mod register;
