@@ -13,6 +13,9 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod authorize;
+mod callback;
 mod client;
+mod consent;
 mod metadata;
 mod register;

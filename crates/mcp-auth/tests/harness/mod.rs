@@ -152,6 +152,7 @@ fn tier(
     let clock = Arc::new(clock.clone());
     let upstream = OAuthUpstream::with_issuer(upstream.issuer(), upstream.client_id())
         .with_client_secret(ClientSecret::new(upstream.client_secret()))
+        .with_scopes(["openid", "email"])
         .with_clock(clock.clone())
         .build()
         .unwrap();
