@@ -19,9 +19,9 @@ use crate::webdriver::Session;
 /// A browser with a profile of its own, and nothing in it.
 pub(crate) struct Chromium {
     session: Session,
-    profile: PathBuf,
-    // Dropped last: it ends the driver.
+    // In this order: the driver ends, then its folder goes.
     _driver: Driver,
+    _profile: Profile,
 }
 
 impl Chromium {
@@ -36,12 +36,12 @@ impl Chromium {
             return None;
         };
         let driver = Driver::start(&driver);
-        let profile = fresh_profile();
-        let session = Session::start(driver.address, &wanted(&browser, &profile)).await;
+        let profile = Profile::fresh();
+        let session = Session::start(driver.address, &wanted(&browser, &profile.0)).await;
         Some(Self {
             session,
-            profile,
             _driver: driver,
+            _profile: profile,
         })
     }
 }
@@ -59,7 +59,6 @@ impl Drop for Chromium {
         // The driver, killed, would leave the browser behind: the session ends first, without the
         // runtime, which may be on its way out.
         end_session(self.session.address(), self.session.id());
-        drop(std::fs::remove_dir_all(&self.profile));
     }
 }
 
@@ -135,18 +134,29 @@ fn end_session(address: SocketAddr, id: &str) {
         "DELETE /session/{id} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     );
     if stream.write_all(request.as_bytes()).is_ok() {
-        // Answered once the browser has ended.
-        drop(stream.read_to_end(&mut Vec::new()));
+        // Answered once the browser has ended; the connection would stay open.
+        drop(stream.read(&mut [0; 1024]));
     }
 }
 
-fn fresh_profile() -> PathBuf {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("mcp-auth-chromium-{}-{count}", std::process::id());
-    let profile = env::temp_dir().join(name);
-    std::fs::create_dir_all(&profile).unwrap();
-    profile
+/// The folder that the browser keeps everything in.
+struct Profile(PathBuf);
+
+impl Profile {
+    fn fresh() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("mcp-auth-chromium-{}-{count}", std::process::id());
+        let folder = env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for Profile {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
 }
 
 fn installed(program: &str) -> Option<PathBuf> {
