@@ -24,12 +24,16 @@ async fn nothing_scrolls_sideways_on_a_phone() {
     let logins = [
         site.login("Kitchen Helper").await,
         site.login(&endless_name()).await,
+        site.login(&"Trusted".repeat(20)).await,
         site.login("مطبخ 🍳 ".repeat(20).trim()).await,
         site.login_to(&endless_name(), &endless_redirect()).await,
     ];
+    browser.go(&logins[0].url).await;
+    browser.click("button[value=approve]").await;
+    let sign_in = browser.arrives_at(site.upstream.issuer()).await;
     let error = site.error_url();
-    let urls = logins.iter().map(|login| login.url.as_str());
-    for url in urls.chain([error.as_str()]) {
+    let urls = logins.iter().map(|login| &login.url);
+    for url in urls.chain([&error, &sign_in]) {
         for width in [390, 320] {
             browser.set_viewport(width, 800).await;
             browser.go(url).await;
@@ -41,9 +45,13 @@ async fn nothing_scrolls_sideways_on_a_phone() {
                 outside: [...document.querySelectorAll('body *')]
                     .filter(e => e.getBoundingClientRect().right > window.innerWidth + 0.5)
                     .map(e => e.outerHTML.slice(0, 80)),
+                cut: [...document.querySelectorAll('h1 bdi')]
+                    .flatMap(e => [...e.getClientRects()])
+                    .filter(r => r.right > document.querySelector('h1').getBoundingClientRect().right)
+                    .map(r => r.right),
             }";
             let measured = browser.run(widths).await;
-            let fits = json!({ "scroll": width, "inner": width, "outside": [] });
+            let fits = json!({ "scroll": width, "inner": width, "outside": [], "cut": [] });
             assert_eq!(measured, fits, "{url}");
         }
     }
@@ -59,10 +67,13 @@ async fn every_text_can_be_read_in_light_and_dark() {
     let web = site
         .login_to("Kitchen Helper", "https://kitchen.example.com/callback")
         .await;
-    let upstream = format!("{}/authorize", site.upstream.issuer());
+    let refusal = format!("{}/authorize", site.upstream.issuer());
+    browser.go(&login.url).await;
+    browser.click("button[value=approve]").await;
+    let sign_in = browser.arrives_at(site.upstream.issuer()).await;
     for scheme in ["light", "dark"] {
         browser.set_color_scheme(scheme).await;
-        for url in [&login.url, &web.url, &site.error_url(), &upstream] {
+        for url in [&login.url, &web.url, &site.error_url(), &refusal, &sign_in] {
             browser.go(url).await;
             browser.find("h1").await;
             let measured = browser.run(CONTRAST).await;

@@ -15,7 +15,7 @@ async fn screenshots() {
     };
     std::fs::create_dir_all(&folder).unwrap();
     let site = Site::start().await;
-    let local = site.login("Claude Code (recipe-box)").await;
+    let local = site.login("Claude Code").await;
     let web = site
         .login_to("Claude", "https://claude.ai/api/mcp/auth_callback")
         .await;
@@ -33,7 +33,7 @@ async fn screenshots() {
             ),
         )
         .await;
-    for (size, width, height) in [("phone", 390, 844), ("desktop", 1280, 900)] {
+    for (size, width, height) in [("phone", 390, 844), ("desktop", 1280, 800)] {
         for scheme in ["light", "dark"] {
             browser.set_viewport(width, height).await;
             browser.set_color_scheme(scheme).await;

@@ -191,7 +191,7 @@ impl Session {
         let metrics = json!({
             "width": width,
             "height": height,
-            "deviceScaleFactor": if width < 600 { 2 } else { 1 },
+            "deviceScaleFactor": 1,
             "mobile": width < 600,
         });
         self.cdp("Emulation.setDeviceMetricsOverride", metrics)
