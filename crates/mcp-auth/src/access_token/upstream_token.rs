@@ -84,7 +84,8 @@ impl Grants {
                 .await?
                 == Replace::Replaced
             {
-                self.refresh_under(handle, &lease, &refresh_token).await?;
+                self.refresh_to_the_end(*handle, lease, refresh_token)
+                    .await?;
             }
         }
         Err(UpstreamTokenError::Unavailable(None))
@@ -100,6 +101,26 @@ impl Grants {
             (Some(from), _, Some(token)) if from <= now => Need::Refresh(token),
             (_, Some(end), None) if end <= now => Need::NewLogin,
             _ => Need::Nothing,
+        }
+    }
+
+    /// In a task of its own: whoever asked may hang up, and an answer of an upstream that rotates its
+    /// tokens must be kept all the same.
+    async fn refresh_to_the_end(
+        &self,
+        handle: GrantHandle,
+        lease: Lease,
+        token: RefreshToken,
+    ) -> Result<(), UpstreamTokenError> {
+        let grants = self
+            .itself
+            .upgrade()
+            .ok_or(UpstreamTokenError::Unavailable(None))?;
+        let refreshing =
+            tokio::spawn(async move { grants.refresh_under(&handle, &lease, &token).await });
+        match refreshing.await {
+            Ok(refreshed) => refreshed,
+            Err(error) => Err(UpstreamTokenError::Unavailable(Some(error.into()))),
         }
     }
 
