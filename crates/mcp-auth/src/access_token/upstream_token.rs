@@ -66,13 +66,16 @@ impl Grants {
                 Need::Refresh(token) => token,
             };
             let now = self.clock.now();
-            if loaded
-                .value
-                .upstream
+            let upstream = &loaded.value.upstream;
+            let still_good = upstream.expires_at.is_some_and(|end| now < end);
+            if upstream
                 .lease
                 .as_ref()
                 .is_some_and(|lease| now < lease.until)
             {
+                if still_good {
+                    return Ok(loaded); // somebody sees to the next one
+                }
                 tokio::time::sleep(LOOK_EVERY).await;
                 continue;
             }
@@ -80,15 +83,22 @@ impl Grants {
                 holder: u64::from_be_bytes(self.random.bytes()),
                 until: now.plus(LEASE),
             };
-            if self
-                .change_upstream(handle, loaded, |upstream| {
-                    upstream.lease = Some(lease.clone())
-                })
-                .await?
-                == Replace::Replaced
-            {
-                self.refresh_to_the_end(*handle, lease, refresh_token)
-                    .await?;
+            let leased = self.change_upstream(handle, loaded, |upstream| {
+                upstream.lease = Some(lease.clone())
+            });
+            if leased.await? == Replace::Conflict {
+                continue;
+            }
+            match self.refresh_to_the_end(*handle, lease, refresh_token).await {
+                Ok(()) => {}
+                Err(UpstreamTokenError::Unavailable(_)) if still_good => {
+                    return self
+                        .load(handle)
+                        .await
+                        .map_err(away)?
+                        .ok_or(UpstreamTokenError::GrantGone);
+                }
+                Err(error) => return Err(error),
             }
         }
         Err(UpstreamTokenError::Unavailable(None))
