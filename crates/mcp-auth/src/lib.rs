@@ -82,5 +82,17 @@ mod pages {
     }
     page! {
         readme: "README.md",
+        which_tier: "docs/which-tier.md",
+        static_key: "docs/tiers/static-key.md",
+        dcr_shim: "docs/tiers/dcr-shim.md",
+        dcr_proxy: "docs/tiers/dcr-proxy.md",
+        cimd: "docs/tiers/cimd.md",
+        flows: "docs/flows.md",
+        environment: "docs/environment.md",
+        hosts: "docs/hosts.md",
+        pitfalls: "docs/pitfalls.md",
+        decisions: "docs/decisions.md",
+        stores: "docs/stores.md",
+        testing: "docs/testing.md",
     }
 }

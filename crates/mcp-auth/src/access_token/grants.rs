@@ -23,7 +23,7 @@ pub(crate) struct Grants {
     issuer: Arc<str>,
     settings: GrantsSettings,
     cache: GrantCache,
-    itself: Weak<Self>,
+    pub(super) itself: Weak<Self>,
 }
 
 /// How long this process may believe what it last read.

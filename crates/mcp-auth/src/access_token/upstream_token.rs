@@ -19,6 +19,9 @@ const LEASE: Duration = Duration::from_secs(15);
 /// How often a waiting process looks, and how often at most.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LOOKS: u32 = 240;
+/// How often fresh tokens are written again while the store is away, and how often at most.
+const WRITE_EVERY: Duration = Duration::from_millis(250);
+const WRITES: u32 = 40;
 
 /// The upstream tokens of one grant.
 #[derive(Debug)]
@@ -84,7 +87,8 @@ impl Grants {
                 .await?
                 == Replace::Replaced
             {
-                self.refresh_under(handle, &lease, &refresh_token).await?;
+                self.refresh_to_the_end(*handle, lease, refresh_token)
+                    .await?;
             }
         }
         Err(UpstreamTokenError::Unavailable(None))
@@ -100,6 +104,26 @@ impl Grants {
             (Some(from), _, Some(token)) if from <= now => Need::Refresh(token),
             (_, Some(end), None) if end <= now => Need::NewLogin,
             _ => Need::Nothing,
+        }
+    }
+
+    /// In a task of its own: whoever asked may hang up, and an answer of an upstream that rotates its
+    /// tokens must be kept all the same.
+    async fn refresh_to_the_end(
+        &self,
+        handle: GrantHandle,
+        lease: Lease,
+        token: RefreshToken,
+    ) -> Result<(), UpstreamTokenError> {
+        let grants = self
+            .itself
+            .upgrade()
+            .ok_or(UpstreamTokenError::Unavailable(None))?;
+        let refreshing =
+            tokio::spawn(async move { grants.refresh_under(&handle, &lease, &token).await });
+        match refreshing.await {
+            Ok(refreshed) => refreshed,
+            Err(error) => Err(UpstreamTokenError::Unavailable(Some(error.into()))),
         }
     }
 
@@ -120,8 +144,26 @@ impl Grants {
         }
     }
 
-    /// Writes what the upstream gave; whoever swapped the grant meanwhile swapped something else.
+    /// Keeps what the upstream gave; it exists nowhere else, so a store that is away is waited for.
     async fn keep(
+        &self,
+        handle: &GrantHandle,
+        used: &RefreshToken,
+        tokens: &UpstreamTokens,
+    ) -> Result<(), UpstreamTokenError> {
+        let mut kept = self.write_fresh(handle, used, tokens).await;
+        for _ in 0..WRITES {
+            let Err(UpstreamTokenError::Unavailable(_)) = kept else {
+                break;
+            };
+            tokio::time::sleep(WRITE_EVERY).await;
+            kept = self.write_fresh(handle, used, tokens).await;
+        }
+        kept
+    }
+
+    /// Whoever swapped the grant meanwhile swapped something else.
+    async fn write_fresh(
         &self,
         handle: &GrantHandle,
         used: &RefreshToken,

@@ -99,6 +99,13 @@ pub(super) async fn decide(
             "the form cannot be read",
         );
     };
+    if form.repeats_any() {
+        return server.page(
+            request,
+            ErrorPageKind::MalformedRequest,
+            "a parameter was sent twice",
+        );
+    }
     let checked = match opened(server, request.headers(), &form) {
         Ok(checked) => checked,
         Err((kind, reason)) => return server.page(request, kind, reason),

@@ -8,8 +8,9 @@ use crate::oauth::{Random, constant_time_eq};
 
 /// Root keys with their names, newest first: the newest seals, all of them open.
 ///
-/// Rotation is adding a key in front. Dropping a key is a cut-off: whatever was sealed under it is
-/// unknown from then on.
+/// Rotation is adding a key in front; where several processes run, append it first, so that all of
+/// them can open it before one seals with it. Dropping a key is a cut-off: whatever was sealed under
+/// it is unknown from then on.
 #[derive(Clone)]
 pub struct KeyRing {
     keys: Vec<RootKey>,

@@ -84,7 +84,9 @@ impl Variables {
                 ));
             }
         }
-        Ok(Self(set))
+        let variables = Self(set);
+        variables.refuse_not_built()?;
+        Ok(variables)
     }
 
     /// A variable as it is set, even to nothing.
@@ -152,6 +154,34 @@ impl Variables {
             None | Some("0") => Ok(false),
             Some("1") => Ok(true),
             Some(_) => Err(BuildError::argument(name, "must be `1` or unset")),
+        }
+    }
+
+    /// What is built of tokens and stores.
+    fn refuse_not_built(&self) -> Result<(), BuildError> {
+        match self.get("MCP_AUTH_TOKEN") {
+            None | Some("sealed") => {}
+            Some("jwt") => {
+                return Err(BuildError::argument(
+                    "MCP_AUTH_TOKEN",
+                    "`jwt` is not supported yet: use `sealed`",
+                ));
+            }
+            Some(_) => return Err(BuildError::argument("MCP_AUTH_TOKEN", "must be `sealed`")),
+        }
+        match self.get("MCP_AUTH_STORE") {
+            None | Some("memory:") => Ok(()),
+            Some(store)
+                if ["sqlite:", "redis:", "rediss:", "postgres:"]
+                    .iter()
+                    .any(|s| store.starts_with(s)) =>
+            {
+                Err(BuildError::argument(
+                    "MCP_AUTH_STORE",
+                    "only `memory:` is supported yet",
+                ))
+            }
+            Some(_) => Err(BuildError::argument("MCP_AUTH_STORE", "must be `memory:`")),
         }
     }
 }

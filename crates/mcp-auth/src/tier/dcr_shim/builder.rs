@@ -11,7 +11,7 @@ use crate::{
         clients::{ClientResolver, ClientResolvers, DynamicClients, PreregisteredClients},
         pages::{BuiltInPages, Pages, ScopeDescriptions},
     },
-    oauth::{Clock, PublicUrl, Random, Scopes, SystemClock, SystemRandom, Timestamp},
+    oauth::{ClientId, Clock, PublicUrl, Random, Scopes, SystemClock, SystemRandom, Timestamp},
     resource_server::{ResourceServer, ResourceServers},
     store::{KeyRing, MemoryStore, Purpose, Records, Sealer, Store},
     tier::Environment,
@@ -33,6 +33,7 @@ pub struct DcrShimBuilder {
     preregistered: Option<PreregisteredClients>,
     registration: bool,
     redirect_schemes: Vec<String>,
+    denied: Vec<ClientId>,
     refuse_registrations_before: Option<Timestamp>,
     pages: Option<Arc<dyn Pages>>,
     admission: Arc<dyn Admission>,
@@ -60,6 +61,7 @@ impl DcrShimBuilder {
             preregistered: None,
             registration: true,
             redirect_schemes: Vec::new(),
+            denied: Vec::new(),
             refuse_registrations_before: None,
             pages: None,
             admission: Arc::new(AdmitEveryone),
@@ -191,6 +193,13 @@ impl DcrShimBuilder {
     #[must_use]
     pub const fn refuse_registrations_before(mut self, moment: Timestamp) -> Self {
         self.refuse_registrations_before = Some(moment);
+        self
+    }
+
+    /// Refuses these dynamic clients.
+    #[must_use]
+    pub fn with_denied_clients(mut self, clients: impl IntoIterator<Item = ClientId>) -> Self {
+        self.denied.extend(clients);
         self
     }
 
@@ -355,7 +364,8 @@ impl DcrShimBuilder {
         let resource_servers = ResourceServers::new(resource_server(&self.path)?, further?)?;
         let dynamic = self.registration.then(|| {
             let clients = DynamicClients::new(&ring, &issuer, Arc::clone(&self.random))
-                .with_redirect_schemes(self.redirect_schemes.iter().cloned());
+                .with_redirect_schemes(self.redirect_schemes.iter().cloned())
+                .deny(&self.denied);
             Arc::new(match self.refuse_registrations_before {
                 Some(moment) => clients.refuse_registrations_before(moment),
                 None => clients,

@@ -79,7 +79,6 @@ impl Environment {
     }
 
     fn parse(variables: &Variables) -> Result<Self, BuildError> {
-        variables.refuse_not_built()?;
         let listen = variables.listen()?;
         let public_url = variables.public_url(listen)?;
         let environment = Self {

@@ -13,34 +13,6 @@ use crate::{
 };
 
 impl Variables {
-    /// What is built of tokens and stores.
-    pub(super) fn refuse_not_built(&self) -> Result<(), BuildError> {
-        match self.get("MCP_AUTH_TOKEN") {
-            None | Some("sealed") => {}
-            Some("jwt") => {
-                return Err(BuildError::argument(
-                    "MCP_AUTH_TOKEN",
-                    "`jwt` is not supported yet: use `sealed`",
-                ));
-            }
-            Some(_) => return Err(BuildError::argument("MCP_AUTH_TOKEN", "must be `sealed`")),
-        }
-        match self.get("MCP_AUTH_STORE") {
-            None | Some("memory:") => Ok(()),
-            Some(store)
-                if ["sqlite:", "redis:", "rediss:", "postgres:"]
-                    .iter()
-                    .any(|s| store.starts_with(s)) =>
-            {
-                Err(BuildError::argument(
-                    "MCP_AUTH_STORE",
-                    "only `memory:` is supported yet",
-                ))
-            }
-            Some(_) => Err(BuildError::argument("MCP_AUTH_STORE", "must be `memory:`")),
-        }
-    }
-
     pub(super) fn key_ring(&self) -> Result<Option<KeyRing>, BuildError> {
         let Some(text) = self.get("MCP_AUTH_KEY") else {
             return Ok(None);

@@ -18,6 +18,18 @@ use crate::{BuildError, oauth::PublicUrl, resource_server::ResourceServers};
 
 /// Tier 1 on HTTP: nobody issues tokens, the operator's keys are the tokens.
 ///
+/// ```
+/// use mcp_auth::{StaticKey, Tier, oauth::PublicUrl};
+///
+/// # fn main() -> Result<(), mcp_auth::BuildError> {
+/// let public_url = PublicUrl::parse("http://127.0.0.1:8000").expect("an origin");
+/// let tier = StaticKey::builder(public_url)
+///     .with_key("laptop", "6d1f0c5a9b3e47d28c60")
+///     .build()?;
+/// let layer = tier.layer(); // in front of the MCP service
+/// # let _ = layer; Ok(()) }
+/// ```
+///
 /// A refusal says `Bearer realm="mcp"` and names no metadata, so hosts do not start a login that
 /// must fail.
 ///

@@ -1,0 +1,21 @@
+//! What the authorization server must do and must refuse, over real HTTP. The line above each test
+//! names the rows of the requirements that it proves.
+
+#![cfg(all(feature = "authorization-server", feature = "http-client"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod authorize;
+mod callback;
+mod client;
+mod consent;
+mod metadata;
+mod register;

@@ -1,0 +1,167 @@
+//! The installed browser: its driver is started on a free port, and both end with the test.
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    ops::Deref,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::Duration,
+};
+
+use serde_json::json;
+
+use crate::webdriver::Session;
+
+/// A browser with a profile of its own, and nothing in it.
+pub(crate) struct Chromium {
+    session: Session,
+    // In this order: the driver ends, then its folder goes.
+    _driver: Driver,
+    _profile: Profile,
+}
+
+impl Chromium {
+    /// The browser, or none (said aloud) where it is not installed and need not be.
+    pub(crate) async fn start() -> Option<Self> {
+        let (Some(browser), Some(driver)) = (installed("chromium"), installed("chromedriver"))
+        else {
+            let missing = "chromium or chromedriver is not installed";
+            let required = env::var("MCP_AUTH_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
+            assert!(!required, "{missing}, and MCP_AUTH_REQUIRE_SERVICES=1");
+            println!("skipped: {missing}");
+            return None;
+        };
+        let driver = Driver::start(&driver);
+        let profile = Profile::fresh();
+        let session = Session::start(driver.address, &wanted(&browser, &profile.0)).await;
+        Some(Self {
+            session,
+            _driver: driver,
+            _profile: profile,
+        })
+    }
+}
+
+impl Deref for Chromium {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        // The driver, killed, would leave the browser behind: the session ends first, without the
+        // runtime, which may be on its way out.
+        end_session(self.session.address(), self.session.id());
+    }
+}
+
+fn wanted(browser: &Path, profile: &Path) -> serde_json::Value {
+    json!({ "capabilities": { "alwaysMatch": {
+        "browserName": "chrome",
+        "goog:loggingPrefs": { "browser": "ALL" },
+        "goog:chromeOptions": {
+            "binary": browser,
+            "args": [
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--no-first-run",
+                "--no-proxy-server",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--hide-scrollbars",
+                "--window-size=1280,900",
+                format!("--user-data-dir={}", profile.display()),
+            ],
+        },
+    }}})
+}
+
+struct Driver {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Driver {
+    fn start(program: &Path) -> Self {
+        let mut process = Command::new(program)
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver starts");
+        let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
+        let port = said
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| {
+                let (_, port) = line.split_once("started successfully on port ")?;
+                port.trim_end_matches('.').parse::<u16>().ok()
+            })
+            .expect("chromedriver names its port");
+        // A full pipe would stop it.
+        thread::spawn(move || said.for_each(drop));
+        Self {
+            process,
+            address: ([127, 0, 0, 1], port).into(),
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+fn end_session(address: SocketAddr, id: &str) {
+    let Ok(mut stream) = TcpStream::connect(address) else {
+        return;
+    };
+    drop(stream.set_read_timeout(Some(Duration::from_secs(10))));
+    let request = format!(
+        "DELETE /session/{id} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    if stream.write_all(request.as_bytes()).is_ok() {
+        // Answered once the browser has ended; the connection would stay open.
+        drop(stream.read(&mut [0; 1024]));
+    }
+}
+
+/// The folder that the browser keeps everything in.
+struct Profile(PathBuf);
+
+impl Profile {
+    fn fresh() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("mcp-auth-chromium-{}-{count}", std::process::id());
+        let folder = env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for Profile {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+fn installed(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}

@@ -1,0 +1,75 @@
+//! Pictures of the pages, for people to look at: `MCP_AUTH_SCREENSHOTS=DIR cargo test --test chromium
+//! screenshots`.
+
+use std::{env, path::PathBuf};
+
+use crate::{Chromium, Site, webdriver::Session};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn screenshots() {
+    let Some(folder) = env::var_os("MCP_AUTH_SCREENSHOTS").map(PathBuf::from) else {
+        return;
+    };
+    let Some(browser) = Chromium::start().await else {
+        return;
+    };
+    std::fs::create_dir_all(&folder).unwrap();
+    let site = Site::start().await;
+    let local = site.login("Claude Code").await;
+    let web = site
+        .login_to("Claude", "https://claude.ai/api/mcp/auth_callback")
+        .await;
+    let hostile = site
+        .login_to(
+            &format!(
+                "{} <b>Recipe Box</b> {}",
+                "Trusted".repeat(8),
+                "W".repeat(90)
+            ),
+            &format!(
+                "https://{}.example.com/{}",
+                "login-".repeat(9) + "x",
+                "callback/".repeat(30)
+            ),
+        )
+        .await;
+    for (size, width, height) in [("phone", 390, 844), ("desktop", 1280, 800)] {
+        for scheme in ["light", "dark"] {
+            browser.set_viewport(width, height).await;
+            browser.set_color_scheme(scheme).await;
+            for (page, url) in [
+                ("consent", &local.url),
+                ("consent-web", &web.url),
+                ("consent-hostile", &hostile.url),
+                ("error", &site.error_url()),
+            ] {
+                browser.go(url).await;
+                let picture = whole_page(&browser, width, height).await;
+                write(&folder, &format!("{page}-{size}-{scheme}"), &picture);
+            }
+            browser.go(&local.url).await;
+            browser.click("button[value=approve]").await;
+            browser.arrives_at(site.upstream.issuer()).await;
+            let picture = whole_page(&browser, width, height).await;
+            write(&folder, &format!("upstream-{size}-{scheme}"), &picture);
+        }
+    }
+}
+
+/// With the viewport as high as the page, at least as high as the screen.
+async fn whole_page(browser: &Session, width: u32, height: u32) -> Vec<u8> {
+    browser.find("h1").await;
+    browser.set_viewport(width, height).await;
+    let needed = browser
+        .run("return document.documentElement.scrollHeight")
+        .await;
+    let needed = u32::try_from(needed.as_u64().unwrap()).unwrap();
+    browser.set_viewport(width, needed.max(height)).await;
+    let picture = browser.screenshot().await;
+    browser.set_viewport(width, height).await;
+    picture
+}
+
+fn write(folder: &std::path::Path, name: &str, picture: &[u8]) {
+    std::fs::write(folder.join(format!("{name}.png")), picture).unwrap();
+}

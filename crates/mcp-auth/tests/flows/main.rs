@@ -1,0 +1,18 @@
+//! `DcrShim` as it runs: real HTTP in front, the demo upstream behind, several instances on one store.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod clock_jumps;
+mod corrupt_records;
+mod growth;
+mod instances;
+mod races;
+mod rig;
+mod store_faults;
+mod upstream_faults;
+mod upstream_leg;

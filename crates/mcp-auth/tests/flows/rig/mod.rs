@@ -1,0 +1,376 @@
+//! What every test starts: instances of one server, their store, their upstream and a host.
+
+#![allow(dead_code, unreachable_pub)] // each test binary uses its own part
+
+mod switched_store;
+mod wire;
+
+use std::{
+    convert::Infallible,
+    fmt::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use aws_lc_rs::digest;
+use axum::{
+    Json, Router,
+    extract::Request,
+    response::{IntoResponse, Response},
+};
+use mcp_auth::{
+    DcrShim, Principal, Tier,
+    access_token::UpstreamTokenError,
+    oauth::{AccessToken, ClientSecret, PublicUrl, RefreshToken, SystemRandom},
+    store::KeyRing,
+    tier::DcrShimBuilder,
+    upstream::OAuthUpstream,
+};
+use mcp_auth_testkit::{
+    Browser, DemoUpstream, MovingClock, ScriptedHost,
+    scripted_host::{Discovery, Registration, TokenAnswer, Tokens},
+};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::Barrier, task::JoinHandle};
+use tower::ServiceExt;
+
+pub use switched_store::{State, SwitchedStore};
+pub use wire::Wire;
+
+/// Instances of one server behind one public URL.
+pub struct Rig {
+    /// The public URL; which instance answers there is up to `front`.
+    pub url: String,
+    pub clock: MovingClock,
+    pub upstream: DemoUpstream,
+    /// Everything that went to the upstream.
+    pub wire: Arc<Wire>,
+    pub store: Arc<SwitchedStore>,
+    pub instances: Vec<Instance>,
+    pub http: reqwest::Client,
+    front: Arc<Front>,
+    servers: Vec<JoinHandle<()>>,
+}
+
+/// One instance at a port of its own.
+pub struct Instance {
+    pub url: String,
+    pub tier: DcrShim,
+}
+
+/// Everything about a rig that a test may want otherwise.
+pub struct Plan {
+    instances: usize,
+    upstream_lifetime: Duration,
+    tune: fn(DcrShimBuilder) -> DcrShimBuilder,
+}
+
+/// A host that is signed in.
+pub struct Session {
+    pub host: ScriptedHost,
+    pub discovery: Discovery,
+    pub registration: Registration,
+    pub tokens: Tokens,
+}
+
+/// An answer of the MCP endpoint.
+#[derive(Debug)]
+pub struct McpAnswer {
+    pub status: u16,
+    pub challenge: Option<String>,
+    pub retry_after: Option<String>,
+    pub body: Value,
+}
+
+impl Rig {
+    pub fn plan() -> Plan {
+        Plan {
+            instances: 1,
+            upstream_lifetime: Duration::from_secs(7200),
+            tune: |builder| builder,
+        }
+    }
+
+    pub async fn start() -> Self {
+        Self::plan().start().await
+    }
+
+    /// From now on the public URL leads to this instance.
+    pub fn lead_to(&self, instance: usize) {
+        self.front.fixed.store(instance, Ordering::SeqCst);
+    }
+
+    /// A host with a fresh browser.
+    pub fn host(&self) -> ScriptedHost {
+        self.host_of("alice", "wonderland")
+    }
+
+    pub fn host_of(&self, user: &str, password: &str) -> ScriptedHost {
+        let browser = Browser::new()
+            .with_clock(Arc::new(self.clock.clone()))
+            .with_user(user, password);
+        ScriptedHost::new(format!("{}/mcp", self.url))
+            .unwrap()
+            .with_browser(browser)
+    }
+
+    pub async fn sign_in(&self) -> Session {
+        Session::of(self.host()).await
+    }
+
+    pub async fn sign_in_as(&self, user: &str, password: &str) -> Session {
+        Session::of(self.host_of(user, password)).await
+    }
+
+    /// Asks the MCP service who is calling.
+    pub async fn whoami(&self, token: &AccessToken) -> McpAnswer {
+        mcp(&self.http, &self.url, token, "whoami").await
+    }
+
+    /// Has the MCP service take the upstream token, and tell its hash or why there is none.
+    pub async fn upstream_token(&self, token: &AccessToken) -> McpAnswer {
+        mcp(&self.http, &self.url, token, "upstream").await
+    }
+
+    /// The same at one instance.
+    pub async fn whoami_at(&self, instance: usize, token: &AccessToken) -> McpAnswer {
+        mcp(&self.http, &self.instances[instance].url, token, "whoami").await
+    }
+
+    /// What discovery found, with the token endpoint of one instance.
+    pub fn at(&self, instance: usize, discovery: &Discovery) -> Discovery {
+        let mut at = discovery.clone();
+        at.token_endpoint = format!("{}/token", self.instances[instance].url);
+        at
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        for server in &self.servers {
+            server.abort();
+        }
+    }
+}
+
+impl Plan {
+    pub fn instances(mut self, count: usize) -> Self {
+        self.instances = count;
+        self
+    }
+
+    /// How long an access token of the upstream lives.
+    pub fn upstream_lifetime(mut self, lifetime: Duration) -> Self {
+        self.upstream_lifetime = lifetime;
+        self
+    }
+
+    pub fn tune(mut self, tune: fn(DcrShimBuilder) -> DcrShimBuilder) -> Self {
+        self.tune = tune;
+        self
+    }
+
+    pub async fn start(self) -> Rig {
+        let clock = MovingClock::starting_now();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let upstream = DemoUpstream::builder()
+            .with_clock(Arc::new(clock.clone()))
+            .with_access_token_lifetime(self.upstream_lifetime)
+            .with_redirect(&format!("{url}/callback"))
+            .start()
+            .await
+            .unwrap();
+        let wire = Arc::new(Wire::new());
+        let store = Arc::new(SwitchedStore::new(clock.clone()));
+        let ring = KeyRing::ephemeral(&SystemRandom);
+        let (mut instances, mut routers, mut servers) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..self.instances {
+            // Each with an upstream of its own, as in a process of its own.
+            let client = OAuthUpstream::with_issuer(upstream.issuer(), upstream.client_id())
+                .with_client_secret(ClientSecret::new(upstream.client_secret()))
+                .with_scopes(["openid", "profile"])
+                .with_namespace("demo")
+                .with_http_client(wire.clone())
+                .with_clock(Arc::new(clock.clone()))
+                .build()
+                .unwrap();
+            let builder = DcrShim::builder(PublicUrl::parse(&url).unwrap(), Arc::new(client))
+                .with_clock(Arc::new(clock.clone()))
+                .with_store(store.clone())
+                .with_key_ring(ring.clone());
+            let tier = (self.tune)(builder).build().unwrap();
+            let router = Router::new().fallback_service(tier.protect(tower::service_fn(tools)));
+            let own = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            instances.push(Instance {
+                url: format!("http://{}", own.local_addr().unwrap()),
+                tier,
+            });
+            servers.push(serve(own, router.clone()));
+            routers.push(router);
+        }
+        let front = Arc::new(Front::default());
+        servers.push(serve(listener, front.clone().before(routers)));
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .unwrap();
+        Rig {
+            url,
+            clock,
+            upstream,
+            wire,
+            store,
+            instances,
+            http,
+            front,
+            servers,
+        }
+    }
+}
+
+impl Session {
+    pub async fn of(mut host: ScriptedHost) -> Self {
+        let signed_in = host.sign_in().await.unwrap();
+        Self {
+            host,
+            discovery: signed_in.discovery,
+            registration: signed_in.registration,
+            tokens: signed_in.tokens,
+        }
+    }
+
+    pub fn refresh_token(&self) -> &RefreshToken {
+        self.tokens.refresh_token.as_ref().unwrap()
+    }
+
+    pub async fn refresh(&self) -> TokenAnswer {
+        self.refresh_with(self.refresh_token()).await
+    }
+
+    pub async fn refresh_with(&self, token: &RefreshToken) -> TokenAnswer {
+        self.host
+            .refresh(&self.discovery, &self.registration, token)
+            .await
+            .unwrap()
+    }
+
+    /// Refreshes and goes on with what came.
+    pub async fn renew(&mut self) {
+        self.tokens = self.refresh().await.granted().unwrap();
+    }
+}
+
+/// Runs `count` futures that begin at the same moment, each in a task of its own.
+pub async fn at_once<T, F>(count: usize, make: impl Fn(usize) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let gate = Arc::new(Barrier::new(count));
+    let tasks: Vec<_> = (0..count)
+        .map(|index| {
+            let (gate, work) = (gate.clone(), make(index));
+            tokio::spawn(async move {
+                gate.wait().await;
+                work.await
+            })
+        })
+        .collect();
+    let mut results = Vec::with_capacity(count);
+    for task in tasks {
+        results.push(task.await.unwrap());
+    }
+    results
+}
+
+/// What a refusal for a while has to look like at the token endpoint.
+#[track_caller]
+pub fn assert_try_again(answer: &TokenAnswer) {
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_eq!(answer.error(), Some("temporarily_unavailable"));
+    let seconds: u64 = answer.retry_after.as_ref().unwrap().parse().unwrap();
+    assert!(seconds >= 1);
+}
+
+#[track_caller]
+pub fn assert_invalid_grant(answer: &TokenAnswer) {
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert_eq!(answer.error(), Some("invalid_grant"));
+}
+
+/// How the MCP service tells a token without giving it away.
+pub fn hash(token: &str) -> String {
+    let mut hex = String::new();
+    for byte in digest::digest(&digest::SHA256, token.as_bytes()).as_ref() {
+        write!(hex, "{byte:02x}").unwrap();
+    }
+    hex
+}
+
+pub async fn mcp(
+    http: &reqwest::Client,
+    origin: &str,
+    token: &AccessToken,
+    ask: &str,
+) -> McpAnswer {
+    let answer = http
+        .post(format!("{origin}/mcp"))
+        .bearer_auth(token.expose())
+        .header("x-ask", ask)
+        .send()
+        .await
+        .unwrap();
+    let header = |name: &str| {
+        let value = answer.headers().get(name)?;
+        Some(value.to_str().unwrap().to_owned())
+    };
+    McpAnswer {
+        status: answer.status().as_u16(),
+        challenge: header("www-authenticate"),
+        retry_after: header("retry-after"),
+        body: answer.json().await.unwrap_or(Value::Null),
+    }
+}
+
+/// The MCP service: it sees what a tool would see.
+async fn tools(request: Request) -> Result<Response, Infallible> {
+    let principal = request.extensions().get::<Principal>().cloned().unwrap();
+    let ask = request.headers().get("x-ask").map(|ask| ask.as_bytes());
+    let told = match ask {
+        Some(b"upstream") => match principal.upstream_token().await {
+            Ok(token) => json!({ "upstream": hash(token.expose()) }),
+            Err(UpstreamTokenError::GrantGone) => json!({ "none": "grant gone" }),
+            Err(UpstreamTokenError::Unavailable(_)) => json!({ "none": "unavailable" }),
+            Err(_) => json!({ "none": "not held" }),
+        },
+        _ => json!({
+            "subject": principal.subject(),
+            "credential": request.headers().contains_key("authorization"),
+        }),
+    };
+    Ok(Json(told).into_response())
+}
+
+/// A load balancer without sticky sessions, or one that leads to a single instance.
+#[derive(Default)]
+struct Front {
+    fixed: AtomicUsize,
+}
+
+impl Front {
+    fn before(self: Arc<Self>, routers: Vec<Router>) -> Router {
+        Router::new().fallback(move |request: Request| {
+            let router = routers[self.fixed.load(Ordering::SeqCst)].clone();
+            router.oneshot(request)
+        })
+    }
+}
+
+fn serve(listener: TcpListener, router: Router) -> JoinHandle<()> {
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
+}

@@ -1,0 +1,9 @@
+//! The resource server's rules, table by table.
+
+mod challenges;
+mod credentials;
+mod hosts;
+mod logs;
+mod metadata;
+mod scopes;
+mod sessions;
