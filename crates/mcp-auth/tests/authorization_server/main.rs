@@ -21,6 +21,7 @@ mod consent;
 mod metadata;
 mod rate_limits;
 mod register;
+mod storage;
 mod token_code;
 mod token_refresh;
 mod token_request;
