@@ -676,12 +676,7 @@ async fn pages_are_served_under_our_own_name_only() {
     let client = Client::public(&server).await;
     let path = format!("/authorize?{}", client.request(&server).encoded());
     let under = |host: &str| {
-        let request = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap()
-            .get(server.direct(&path));
+        let request = server.http.get(server.direct(&path));
         answer(request.header("host", host.to_owned()))
     };
     under("evil.example").await.shows(ErrorPageKind::WrongHost);

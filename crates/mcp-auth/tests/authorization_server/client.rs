@@ -241,13 +241,9 @@ impl Redirect {
 
 /// A request to be sent, without cookies and without following redirects.
 pub fn send(server: &Server, method: http::Method, path: &str) -> reqwest::RequestBuilder {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap();
     let host = server.issuer().split_once("://").unwrap().1;
-    client
+    server
+        .http
         .request(method, server.direct(path))
         .header("host", host)
 }

@@ -37,7 +37,7 @@ async fn no_well_known_suffix_is_our_own_invention() {
     }
 }
 
-/// ASM-04.
+/// ASM-04, PX-17, RS-66.
 #[tokio::test]
 async fn the_issuer_is_the_same_string_everywhere() {
     let loopback = Server::start().await;

@@ -1,5 +1,9 @@
-//! Pictures of the pages, for people to look at: `MCP_AUTH_SCREENSHOTS=DIR cargo test --test chromium
-//! screenshots`.
+//! Pictures of the pages, for people to look at:
+//! `MCP_AUTH_SCREENSHOTS=DIR cargo test -p mcp-auth --test chromium screenshots`.
+//!
+//! `docs/screenshots` has five of them: `consent-web-phone-light` as `consent-phone`,
+//! `consent-desktop-light` and `-dark` as `consent-desktop` and `consent-dark`, and the light error
+//! pages.
 
 use std::{env, path::PathBuf};
 

@@ -7,6 +7,7 @@
     clippy::indexing_slicing
 )]
 
+mod access_tokens;
 mod clock_jumps;
 mod corrupt_records;
 mod growth;

@@ -39,6 +39,8 @@ pub struct Server {
     /// The time of the server, of the upstream and of [`Server::browser`].
     pub clock: MovingClock,
     pub address: SocketAddr,
+    /// A plain HTTP client without cookies, which follows no redirect.
+    pub http: reqwest::Client,
     public_url: String,
     tier: Arc<Mutex<Arc<DcrShim>>>,
     serving: JoinHandle<()>,
@@ -136,6 +138,11 @@ impl ServerBuilder {
             upstream,
             clock: self.clock,
             address,
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .unwrap(),
             public_url,
             serving: serve(listener, Arc::clone(&tier)),
             tier,

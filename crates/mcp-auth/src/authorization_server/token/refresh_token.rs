@@ -19,6 +19,12 @@ pub(super) async fn redeem(
     client: &Client,
     form: &Form,
 ) -> Result<Granted, TokenError> {
+    if !client.metadata().refresh_tokens {
+        return Err(TokenError::Refused(
+            OAuthErrorCode::UnauthorizedClient,
+            "the client declined refresh tokens",
+        ));
+    }
     let token = form.get("refresh_token").ok_or(TokenError::Refused(
         OAuthErrorCode::InvalidRequest,
         "no refresh_token",

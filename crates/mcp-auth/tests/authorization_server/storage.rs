@@ -1,0 +1,163 @@
+//! What a store is given to keep.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use mcp_auth::store::{
+    Capabilities, Cursor, IndexName, IndexPage, Insert, MemoryStore, Record, RecordKey, Replace,
+    Store, StoreError, Version, Versioned,
+};
+
+use crate::{
+    client::{Client, VERIFIER, approve, register, token},
+    harness::Server,
+};
+
+/// A memory store that remembers every byte it was ever given.
+#[derive(Debug, Default)]
+struct Witness {
+    inner: MemoryStore,
+    seen: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Witness {
+    fn saw(&self, key: &RecordKey, record: &Record) {
+        let mut seen = self.seen.lock().unwrap();
+        seen.push(key.as_bytes().to_vec());
+        seen.push(record.sealed.clone());
+        seen.extend(record.indexes.iter().map(|name| name.as_bytes().to_vec()));
+    }
+
+    fn writes(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+
+    fn contains(&self, text: &str) -> bool {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().any(|bytes| {
+            bytes
+                .windows(text.len())
+                .any(|part| part == text.as_bytes())
+        })
+    }
+}
+
+#[async_trait]
+impl Store for Witness {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn insert(&self, key: &RecordKey, record: Record) -> Result<Insert, StoreError> {
+        self.saw(key, &record);
+        self.inner.insert(key, record).await
+    }
+
+    async fn load(&self, key: &RecordKey) -> Result<Option<Versioned>, StoreError> {
+        self.inner.load(key).await
+    }
+
+    async fn replace(
+        &self,
+        key: &RecordKey,
+        version: Version,
+        record: Record,
+    ) -> Result<Replace, StoreError> {
+        self.saw(key, &record);
+        self.inner.replace(key, version, record).await
+    }
+
+    async fn remove(&self, key: &RecordKey) -> Result<(), StoreError> {
+        self.inner.remove(key).await
+    }
+
+    async fn list(
+        &self,
+        index: &IndexName,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<IndexPage, StoreError> {
+        self.inner.list(index, cursor, limit).await
+    }
+
+    async fn purge_expired(&self, limit: usize) -> Result<usize, StoreError> {
+        self.inner.purge_expired(limit).await
+    }
+}
+
+async fn witnessed() -> (Server, Arc<Witness>) {
+    let witness = Arc::new(Witness::default());
+    let store = Arc::clone(&witness);
+    let server = Server::builder(move |tier| tier.with_store(store))
+        .start()
+        .await;
+    (server, witness)
+}
+
+/// AST-13, AST-25, ASZ-25.
+#[tokio::test]
+async fn no_secret_reaches_the_store_in_clear() {
+    let (server, witness) = witnessed().await;
+    let client = Client::confidential(&server).await;
+    let request = client.request(&server);
+    let callback = approve(&server, &mut server.browser(), &client, &request).await;
+    let code = callback.code().unwrap();
+    let ours = callback
+        .hops
+        .iter()
+        .find(|hop| hop.url.path() == "/callback")
+        .unwrap();
+    let upstream = crate::client::Redirect::read(ours.url.as_str());
+    let first = token(&server, &client.redemption(&server, code))
+        .await
+        .tokens();
+    server.clock.advance(std::time::Duration::from_secs(301));
+    let second = token(&server, &client.refreshing(&first.refresh))
+        .await
+        .tokens();
+    let host = server.host();
+    let access = mcp_auth::oauth::AccessToken::new(second.access.clone());
+    let upstream_token = host.call_tool(&access, "upstream-token").await.unwrap();
+    assert!(server.upstream.is_live_access_token(&upstream_token));
+    let challenge = mcp_auth::oauth::CodeVerifier::parse(VERIFIER)
+        .unwrap()
+        .challenge();
+    assert!(witness.writes() > 0);
+    for secret in [
+        code,
+        VERIFIER,
+        challenge.as_str(),
+        client.secret.as_deref().unwrap(),
+        &first.access,
+        &first.refresh,
+        &second.access,
+        &second.refresh,
+        &upstream_token,
+        &upstream.all("code")[0],
+        &upstream.all("state")[0],
+        "user-alice",
+        &client.id,
+    ] {
+        assert!(!witness.contains(secret), "{secret}");
+    }
+}
+
+/// DCR-12, DCR-13, ASC-01.
+#[tokio::test]
+async fn strangers_write_nothing_into_the_store() {
+    let (server, witness) = witnessed().await;
+    for _ in 0..20 {
+        let client = Client::confidential(&server).await;
+        let page = crate::client::authorize(&server, &client.request(&server)).await;
+        assert_eq!(page.status, 200);
+        token(&server, &client.redemption(&server, "x"))
+            .await
+            .refuses(400, "invalid_grant");
+        token(&server, &client.refreshing("x"))
+            .await
+            .refuses(400, "invalid_grant");
+        crate::client::get(&server, "/callback?state=x&code=y").await;
+    }
+    register(&server, &serde_json::json!({})).await;
+    assert_eq!(witness.writes(), 0);
+}

@@ -1,0 +1,55 @@
+//! What makes a bearer good, one thing missing at a time; `authorization_server::token_request` alters its bytes.
+
+use std::time::Duration;
+
+use mcp_auth::store::KeyRing;
+
+use crate::rig::{Rig, assert_invalid_grant};
+
+const RING: &str = "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+const LIFETIME: Duration = Duration::from_secs(3600);
+
+/// RS-13. The other server has the same key ring, and differs in its name alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_token_of_another_issuer_opens_nothing_even_under_the_same_keys() {
+    let plan = || Rig::plan().tune(|builder| builder.with_key_ring(KeyRing::parse(RING).unwrap()));
+    let (here, there) = (plan().start().await, plan().start().await);
+    let session = here.sign_in().await;
+    let foreign = there.sign_in().await;
+    assert_eq!(here.whoami(&session.tokens.access_token).await.status, 200);
+    assert_eq!(here.whoami(&foreign.tokens.access_token).await.status, 401);
+    assert_eq!(there.whoami(&session.tokens.access_token).await.status, 401);
+}
+
+/// RS-13.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_token_ends_to_the_second_and_its_grant_goes_on() {
+    let rig = Rig::start().await;
+    let mut session = rig.sign_in().await;
+    rig.clock.advance(LIFETIME - Duration::from_secs(1));
+    assert_eq!(rig.whoami(&session.tokens.access_token).await.status, 200);
+    rig.clock.advance(Duration::from_secs(1));
+    assert_eq!(rig.whoami(&session.tokens.access_token).await.status, 401);
+    session.renew().await;
+    assert_eq!(rig.whoami(&session.tokens.access_token).await.status, 200);
+}
+
+/// RS-13. Every access token of the grant ends, not only the latest.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_revoked_grant_takes_all_its_tokens_along() {
+    let rig = Rig::start().await;
+    let mut session = rig.sign_in().await;
+    let stolen = session.refresh_token().clone();
+    let mut issued = vec![session.tokens.access_token.clone()];
+    for _ in 0..2 {
+        session.renew().await;
+        issued.push(session.tokens.access_token.clone());
+    }
+    for token in &issued {
+        assert_eq!(rig.whoami(token).await.status, 200);
+    }
+    assert_invalid_grant(&session.refresh_with(&stolen).await);
+    for token in &issued {
+        assert_eq!(rig.whoami(token).await.status, 401);
+    }
+}
