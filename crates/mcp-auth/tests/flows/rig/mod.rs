@@ -24,7 +24,7 @@ use axum::{
 use mcp_auth::{
     DcrShim, Principal, Tier,
     access_token::UpstreamTokenError,
-    oauth::{AccessToken, ClientSecret, PublicUrl, RefreshToken, SystemRandom},
+    oauth::{AccessToken, ClientSecret, PublicUrl, RefreshToken},
     store::KeyRing,
     tier::DcrShimBuilder,
     upstream::OAuthUpstream,
@@ -39,6 +39,9 @@ use tower::ServiceExt;
 
 pub use switched_store::{State, SwitchedStore};
 pub use wire::Wire;
+
+/// The key ring of every instance.
+pub const KEY: &str = "k1:ZmxvdyB0ZXN0cyBzaGFyZSB0aGlzIG9uZSByb290Li4=";
 
 /// Instances of one server behind one public URL.
 pub struct Rig {
@@ -186,7 +189,7 @@ impl Plan {
             .unwrap();
         let wire = Arc::new(Wire::new());
         let store = Arc::new(SwitchedStore::new(clock.clone()));
-        let ring = KeyRing::ephemeral(&SystemRandom);
+        let ring = KeyRing::parse(KEY).unwrap();
         let (mut instances, mut routers, mut servers) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.instances {
             // Each with an upstream of its own, as in a process of its own.
