@@ -16,4 +16,5 @@ mod races;
 mod rig;
 mod store_faults;
 mod upstream_faults;
-mod upstream_leg;
+mod upstream_login;
+mod upstream_tokens;

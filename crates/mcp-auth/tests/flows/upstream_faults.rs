@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mcp_auth_testkit::{browser::Decision, demo_upstream::Faults};
 use serde_json::json;
 
-use crate::rig::{Rig, Session, assert_invalid_grant, assert_try_again};
+use crate::rig::{Rig, Session, assert_invalid_grant, assert_try_again, hash};
 
 const LIFETIME: Duration = Duration::from_secs(300);
 const PAST_IT: Duration = Duration::from_secs(301);
@@ -279,6 +279,28 @@ async fn an_upstream_that_is_down_at_the_start_is_found_once_it_is_there() {
     rig.wire.set_unreachable(false);
     let session = Session::of(host).await;
     assert_eq!(rig.whoami(&session.tokens.access_token).await.status, 200);
+}
+
+/// FLT-11.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_outage_shortly_before_the_upstream_tokens_end_costs_nothing_yet() {
+    let rig = Rig::plan().upstream_lifetime(LIFETIME).start().await;
+    let mut session = rig.sign_in().await;
+    rig.clock.advance(Duration::from_secs(290)); // it would be renewed from 270 on
+    rig.upstream
+        .change_faults(|faults| faults.token_status = Some(500));
+    let told = rig.upstream_token(&session.tokens.access_token).await;
+    let held = rig.wire.latest_token_field("access_token").unwrap();
+    assert_eq!(told.body["upstream"], hash(&held));
+    assert!(rig.upstream.is_live_access_token(&held));
+    session.renew().await;
+
+    rig.clock.advance(Duration::from_secs(10));
+    let told = rig.upstream_token(&session.tokens.access_token).await;
+    assert_eq!(told.body["none"], "unavailable");
+    assert_try_again(&session.refresh().await);
+    rig.upstream.set_faults(Faults::default());
+    session.renew().await;
 }
 
 #[allow(clippy::disallowed_methods)] // how long it really took

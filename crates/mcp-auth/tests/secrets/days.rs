@@ -1,6 +1,6 @@
 //! Logins, refreshes, refusals and outages of every kind, and the secrets that came of them.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use mcp_auth::oauth::{AccessToken, RefreshToken};
 use mcp_auth_testkit::{
@@ -9,119 +9,12 @@ use mcp_auth_testkit::{
     demo_upstream::Faults,
     scripted_host::{Authorization, Discovery, Registration},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     rig::{KEY, Rig, Session, State},
-    search::Needles,
+    secrets::Secrets,
 };
-
-/// Secrets with what they are.
-#[derive(Default)]
-pub struct Secrets(Vec<(&'static str, String)>);
-
-const KINDS: [&str; 16] = [
-    "access token",
-    "refresh token",
-    "code",
-    "verifier",
-    "state",
-    "client secret",
-    "cookie",
-    "consent form",
-    "root key",
-    "upstream access token",
-    "upstream refresh token",
-    "upstream id token",
-    "upstream code",
-    "upstream verifier",
-    "upstream state",
-    "upstream client secret",
-];
-
-impl Secrets {
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(kind, secret)| (*kind, secret.as_str()))
-    }
-
-    /// The kinds of those that are there.
-    pub fn found_in(&self, haystack: &[u8]) -> Vec<&'static str> {
-        let needles = Needles::new(self.iter().map(|(_, secret)| secret));
-        let numbers = needles.found_in(haystack);
-        let kinds: BTreeSet<_> = numbers.iter().map(|number| self.0[*number].0).collect();
-        kinds.into_iter().collect()
-    }
-
-    /// How many of them are there.
-    pub fn count_in(&self, haystack: &[u8]) -> usize {
-        let needles = Needles::new(self.iter().map(|(_, secret)| secret));
-        needles.found_in(haystack).len()
-    }
-
-    pub fn assert_every_kind_is_there(&self) {
-        for kind in KINDS {
-            assert!(self.iter().any(|(known, _)| known == kind), "no {kind}");
-        }
-    }
-
-    fn add(&mut self, kind: &'static str, secret: impl Into<String>) {
-        let secret = secret.into();
-        assert!(KINDS.contains(&kind) && secret.len() >= 12, "{kind}");
-        if !self.0.iter().any(|(_, known)| *known == secret) {
-            self.0.push((kind, secret));
-        }
-    }
-
-    fn add_token_answer(&mut self, answer: &Value) {
-        for (name, kind) in [
-            ("access_token", "access token"),
-            ("refresh_token", "refresh token"),
-        ] {
-            if let Some(token) = answer[name].as_str() {
-                self.add(kind, token);
-            }
-        }
-    }
-
-    /// What the upstream gave and got.
-    fn add_upstream(&mut self, rig: &Rig) {
-        self.add("upstream client secret", rig.upstream.client_secret());
-        for exchange in rig.wire.seen() {
-            let answer: Value = serde_json::from_str(&exchange.answered).unwrap_or(Value::Null);
-            for (name, kind) in [
-                ("access_token", "upstream access token"),
-                ("refresh_token", "upstream refresh token"),
-                ("id_token", "upstream id token"),
-            ] {
-                if let Some(token) = answer[name].as_str() {
-                    self.add(kind, token);
-                }
-            }
-            for (name, value) in url::form_urlencoded::parse(exchange.sent.as_bytes()) {
-                match &*name {
-                    "code" => self.add("upstream code", value),
-                    "code_verifier" => self.add("upstream verifier", value),
-                    "refresh_token" => self.add("upstream refresh token", value),
-                    _ => {}
-                }
-            }
-            if let Some(basic) = exchange
-                .authorization
-                .as_deref()
-                .and_then(|a| a.strip_prefix("Basic "))
-            {
-                self.add("upstream client secret", basic);
-            }
-        }
-        for request in rig.upstream.authorize_requests() {
-            self.add("upstream state", request.parameter("state").unwrap());
-        }
-    }
-}
 
 /// All of it; the session that comes back is alive.
 pub async fn all(rig: &Rig, secrets: &mut Secrets) -> Session {

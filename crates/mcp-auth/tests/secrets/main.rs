@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout, // the figures, with --nocapture
     unreachable_pub
 )]
 
@@ -13,6 +14,7 @@ mod log;
 #[path = "../flows/rig/mod.rs"]
 mod rig;
 mod search;
+mod secrets;
 
 use std::collections::BTreeSet;
 
@@ -20,10 +22,10 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use mcp_auth::oauth::{AccessToken, RefreshToken};
 
 use crate::{
-    days::Secrets,
     log::Log,
     rig::{Rig, hash},
     search::{forms, found},
+    secrets::Secrets,
 };
 
 /// STO-10, STO-11, STO-15, RS-24, AST-25, PX-16.
