@@ -10,7 +10,6 @@
 mod access_tokens;
 mod clock_jumps;
 mod corrupt_records;
-mod growth;
 mod instances;
 mod races;
 mod rig;

@@ -1,6 +1,6 @@
 //! What every test starts: instances of one server, their store, their upstream and a host.
 
-#![allow(dead_code, unreachable_pub)] // each test binary uses its own part
+#![allow(dead_code, unreachable_pub, unused_imports)] // each test binary uses its own part
 
 mod switched_store;
 mod wire;

@@ -1,7 +1,17 @@
 //! Strangers register and begin logins without end: nothing of it is stored.
 //!
-//! In process, for speed; `scripts/soak-anonymous` sends ten times as many over HTTP and measures
-//! the memory of the process.
+//! In process, for speed; `scripts/soak-anonymous` sends as many over HTTP and measures the memory of
+//! the process.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+#[path = "../flows/rig/mod.rs"]
+mod rig;
 
 use bytes::Bytes;
 use http::{Request, Response, header};
@@ -12,7 +22,7 @@ use tower::ServiceExt;
 
 use crate::rig::Rig;
 
-const MANY: usize = 10_000;
+const MANY: usize = 100_000;
 
 /// DCR-13, FLT-30.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
