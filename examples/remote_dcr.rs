@@ -22,7 +22,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // it talks to whoever started it
 
-use std::{error::Error, net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{error::Error, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo, extract::Request, middleware::map_request};
 use mcp_auth::{
@@ -42,6 +42,10 @@ use rmcp::{
         StreamableHttpService, session::local::LocalSessionManager,
     },
 };
+
+use tokio::signal::ctrl_c;
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -87,13 +91,28 @@ async fn serve() -> Result<(), Box<dyn Error>> {
             },
         ));
     println!("{}", how_to_connect(environment.public_url().as_str()));
-    axum::serve(
-        listener,
-        app.into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) })
-    .await?;
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, app).with_graceful_shutdown(stop());
+    // Who is still being answered has a moment; an open event stream would never end by itself.
+    let patience = async {
+        stop().await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    };
+    tokio::select! {
+        ended = served => ended?,
+        () = patience => {}
+    }
     Ok(())
+}
+
+/// Ctrl-C, or the signal that service managers send.
+async fn stop() {
+    #[cfg(unix)]
+    if let Ok(mut term) = signal(SignalKind::terminate()) {
+        tokio::select! { _ = ctrl_c() => {}, _ = term.recv() => {} }
+        return;
+    }
+    drop(ctrl_c().await);
 }
 
 /// The upstream that the environment names, or the demo provider in this process.

@@ -18,7 +18,7 @@ use crate::{
 const LEASE: Duration = Duration::from_secs(15);
 /// How often a waiting process looks, and how often at most.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-const LOOKS: u32 = 240;
+const LOOKS: u32 = 200;
 /// How often fresh tokens are written again while the store is away, and how often at most.
 const WRITE_EVERY: Duration = Duration::from_millis(250);
 const WRITES: u32 = 40;
@@ -54,6 +54,7 @@ impl Grants {
         &self,
         handle: &GrantHandle,
     ) -> Result<LoadedGrant, UpstreamTokenError> {
+        let mut waited = false;
         for _ in 0..LOOKS {
             let loaded = self
                 .load(handle)
@@ -76,8 +77,13 @@ impl Grants {
                 if still_good {
                     return Ok(loaded); // somebody sees to the next one
                 }
+                waited = true;
                 tokio::time::sleep(LOOK_EVERY).await;
                 continue;
+            }
+            if waited && upstream.lease.is_none() {
+                // It was given back and nothing is fresh: whoever held it failed, and so would we.
+                return Err(UpstreamTokenError::Unavailable(None));
             }
             let lease = Lease {
                 holder: u64::from_be_bytes(self.random.bytes()),

@@ -29,6 +29,17 @@ pub(super) async fn finish(
     server: &AuthorizationServer,
     request: &Request<Bytes>,
 ) -> Response<Bytes> {
+    if !server
+        .limits
+        .callback
+        .take(request.extensions(), &*server.clock)
+    {
+        return server.page(
+            request,
+            ErrorPageKind::TooManyRequests,
+            "rate limit of /callback",
+        );
+    }
     if let Some(elsewhere) = server.at_own_host(request) {
         return elsewhere;
     }

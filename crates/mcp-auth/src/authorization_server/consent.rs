@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AuthorizationServer, ConsentRule, Lifetimes,
     authorize::CheckedRequest,
-    cookies,
+    cookies, form_body,
     pages::{ConsentPage, ErrorPageKind, document_host, page_response},
     paths,
     pending::PendingAuthorization,
@@ -89,23 +89,24 @@ pub(super) async fn decide(
     server: &AuthorizationServer,
     request: &Request<Bytes>,
 ) -> Response<Bytes> {
+    if !server
+        .limits
+        .consent
+        .take(request.extensions(), &*server.clock)
+    {
+        return server.page(
+            request,
+            ErrorPageKind::TooManyRequests,
+            "rate limit of /consent",
+        );
+    }
     if let Some(elsewhere) = server.at_own_host(request) {
         return elsewhere;
     }
-    let Ok(form) = Form::parse(request.body()) else {
-        return server.page(
-            request,
-            ErrorPageKind::MalformedRequest,
-            "the form cannot be read",
-        );
+    let form = match form_body::read(request) {
+        Ok(form) => form,
+        Err(reason) => return server.page(request, ErrorPageKind::MalformedRequest, reason),
     };
-    if form.repeats_any() {
-        return server.page(
-            request,
-            ErrorPageKind::MalformedRequest,
-            "a parameter was sent twice",
-        );
-    }
     let checked = match opened(server, request.headers(), &form) {
         Ok(checked) => checked,
         Err((kind, reason)) => return server.page(request, kind, reason),
@@ -126,8 +127,18 @@ fn opened(
     headers: &HeaderMap,
     form: &Form,
 ) -> Result<CheckedRequest, (ErrorPageKind, &'static str)> {
-    // A page of another site cannot post here, whatever cookies it brings along. The `Origin` header
-    // says nothing: our pages send no referrer, so it is `null`.
+    // A page of another site cannot post here, whatever cookies it brings along. Our own pages send
+    // no referrer, so their `Origin` is `null`.
+    let own = server.public_url.as_str();
+    if headers
+        .get("origin")
+        .is_some_and(|origin| origin != "null" && origin != own)
+    {
+        return Err((
+            ErrorPageKind::ConsentFromElsewhere,
+            "posted by a page of another origin",
+        ));
+    }
     if headers
         .get("sec-fetch-site")
         .is_some_and(|site| site != "same-origin")

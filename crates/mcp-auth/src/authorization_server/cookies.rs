@@ -19,14 +19,18 @@ pub(super) fn full_name(public_url: &PublicUrl, name: &str) -> String {
 }
 
 /// Every cookie of a request, as name and value.
+///
+/// Split as bytes: a cookie of somebody else's that is no text is passed over, and only space and tab
+/// are trimmed, because a browser that knows other spaces could be made to send `__Host-` names.
 pub(super) fn sent(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let lines = headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok());
-    lines
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
+    let lines = headers.get_all(COOKIE).iter();
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|b| *b == b';'));
+    pairs.filter_map(|pair| {
+        std::str::from_utf8(pair)
+            .ok()?
+            .trim_matches([' ', '\t'])
+            .split_once('=')
+    })
 }
 
 /// The value of a cookie of ours.

@@ -1,6 +1,6 @@
 //! Rate limits per network of the caller, generous because hosts re-register from shared addresses.
 //!
-//! A bucket can be looked at without being drained, which a limit on *failed* requests needs.
+//! A bucket can be looked at without being drained, which a limit on wrong secrets needs.
 
 use std::{
     collections::HashMap,
@@ -8,6 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use aws_lc_rs::digest;
 use http::Extensions;
 
 use crate::{
@@ -20,25 +21,41 @@ use crate::{
 pub(crate) struct RateLimits {
     pub(super) register: Limit,
     pub(super) authorize: Limit,
+    pub(super) consent: Limit,
+    pub(super) callback: Limit,
     pub(super) failed_token_requests: Limit,
+    /// Wrong secrets for one client.
+    pub(super) wrong_secrets: Limit,
 }
 
 impl RateLimits {
-    /// 60 registrations, 120 authorizations and 60 failed token requests a minute.
+    /// A minute: 60 registrations; 120 each of authorizations, consents and callbacks; 60 failed
+    /// token requests, and as many wrong secrets for one client.
     pub(crate) fn on() -> Self {
-        Self {
-            register: Limit::per_minute(60),
-            authorize: Limit::per_minute(120),
-            failed_token_requests: Limit::per_minute(60),
-        }
+        Self::of([60, 120, 120, 120, 60, 60])
     }
 
     /// No limit.
     pub(crate) fn off() -> Self {
+        Self::of([0; 6])
+    }
+
+    fn of(per_minute: [u32; 6]) -> Self {
+        let [
+            register,
+            authorize,
+            consent,
+            callback,
+            failed_token_requests,
+            wrong_secrets,
+        ] = per_minute.map(Limit::per_minute);
         Self {
-            register: Limit::per_minute(0),
-            authorize: Limit::per_minute(0),
-            failed_token_requests: Limit::per_minute(0),
+            register,
+            authorize,
+            consent,
+            callback,
+            failed_token_requests,
+            wrong_secrets,
         }
     }
 }
@@ -48,8 +65,11 @@ impl RateLimits {
 pub(super) struct Limit {
     /// Zero is no limit.
     per_minute: u32,
-    buckets: Mutex<HashMap<IpAddr, Bucket>>,
+    buckets: Mutex<HashMap<(IpAddr, Subject), Bucket>>,
 }
+
+/// A hash of what is counted beside the network, if anything is.
+type Subject = [u8; 8];
 
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
@@ -70,22 +90,33 @@ impl Limit {
 
     /// Takes one from the caller's bucket; false when it is empty.
     pub(super) fn take(&self, caller: &Extensions, clock: &dyn Clock) -> bool {
-        self.change(caller, clock, 1.0)
+        self.change(caller, None, clock, 1.0)
     }
 
-    /// Whether the caller's bucket has one, without taking it.
-    pub(super) fn has(&self, caller: &Extensions, clock: &dyn Clock) -> bool {
-        self.change(caller, clock, 0.0)
+    /// The same from the caller's bucket for one subject.
+    pub(super) fn take_for(&self, caller: &Extensions, subject: &str, clock: &dyn Clock) -> bool {
+        self.change(caller, Some(subject), clock, 1.0)
     }
 
-    fn change(&self, caller: &Extensions, clock: &dyn Clock, cost: f64) -> bool {
+    /// Whether the caller's bucket for one subject has one, without taking it.
+    pub(super) fn has_for(&self, caller: &Extensions, subject: &str, clock: &dyn Clock) -> bool {
+        self.change(caller, Some(subject), clock, 0.0)
+    }
+
+    fn change(
+        &self,
+        caller: &Extensions,
+        subject: Option<&str>,
+        clock: &dyn Clock,
+        cost: f64,
+    ) -> bool {
         let Some(address) = caller
             .get::<ClientAddress>()
             .filter(|_| self.per_minute > 0)
         else {
             return true;
         };
-        let network = address.network();
+        let bucket = (address.network(), subject.map_or([0; 8], hash));
         let now = clock.now();
         let full = f64::from(self.per_minute);
         let filled = |bucket: &Bucket| {
@@ -94,17 +125,17 @@ impl Limit {
             (bucket.left + seconds * full / 60.0).min(full)
         };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= MAX_NETWORKS && !buckets.contains_key(&network) {
+        if buckets.len() >= MAX_NETWORKS && !buckets.contains_key(&bucket) {
             buckets.retain(|_, bucket| filled(bucket) < full);
             if buckets.len() >= MAX_NETWORKS {
                 buckets.clear();
             }
         }
-        let left = buckets.get(&network).map_or(full, filled);
+        let left = buckets.get(&bucket).map_or(full, filled);
         let allowed = left >= 1.0;
         if allowed && cost > 0.0 {
             buckets.insert(
-                network,
+                bucket,
                 Bucket {
                     left: left - cost,
                     at: now,
@@ -113,4 +144,13 @@ impl Limit {
         }
         allowed
     }
+}
+
+fn hash(subject: &str) -> Subject {
+    let whole = digest::digest(&digest::SHA256, subject.as_bytes());
+    let mut short = [0; 8];
+    for (to, from) in short.iter_mut().zip(whole.as_ref()) {
+        *to = *from;
+    }
+    short
 }

@@ -4,8 +4,8 @@
 //!
 //! | check | register | authorize | consent | callback | token |
 //! |---|---|---|---|---|---|
-//! | rate limit of the caller's network | 1 | 1 | – | – | 1, failed requests only |
-//! | method, content type, size, parameters readable | 2 | 2 | 1 | 1 | 2 |
+//! | rate limit of the caller's network | 1 | 1 | 1 | 1 | last, of failed requests; before 4 for one client's secret |
+//! | method, content type, size, parameters readable | 2 | 2 | 3 | 3 | 2 |
 //! | own host name (pages only) | – | 3 | 2 | 2 | – |
 //! | client known | – | 4 | – | – | 3 |
 //! | client authenticated | – | – | – | – | 4 |
@@ -15,11 +15,11 @@
 //! | PKCE `S256` | – | 8 | – | – | 7 |
 //! | resource is ours, or the one authorized | – | 9 | – | – | 8 |
 //! | scopes offered, or within what was granted | 5 | 10 | – | – | 9 |
-//! | sealed by us, for this browser, in time | – | – | 3 | 3 | – |
-//! | the user's decision | – | – | 4 | – | – |
-//! | upstream `iss` | – | – | – | 4 | – |
-//! | not used before | – | – | – | 5 | 10 |
-//! | identity known and admitted | – | – | – | 6 | – |
+//! | sealed by us, for this browser, in time | – | – | 4 | 4 | – |
+//! | the user's decision | – | – | 5 | – | – |
+//! | upstream `iss` | – | – | – | 5 | – |
+//! | not used before | – | – | – | 6 | 10 |
+//! | identity known and admitted | – | – | – | 7 | – |
 //!
 //! Until a redirection URI is known to be registered a refusal is a page, after it a redirect. Each
 //! step needs the value that the step before leaves behind, so none can be left out.
@@ -30,6 +30,7 @@ mod callback;
 pub mod clients;
 mod consent;
 mod cookies;
+mod form_body;
 mod jwks;
 mod lifetimes;
 mod limits;
@@ -145,12 +146,14 @@ impl EndpointSet for AuthorizationServer {
 impl AuthorizationServer {
     async fn answer_call(&self, request: &Request<Bytes>) -> Response<Bytes> {
         match (request.uri().path(), request.method()) {
-            (paths::METADATA | paths::OPENID_METADATA, &Method::GET) => metadata::metadata(self),
-            (paths::JWKS, &Method::GET) => jwks::jwks(),
+            (paths::METADATA | paths::OPENID_METADATA, &Method::GET | &Method::HEAD) => {
+                metadata::metadata(self)
+            }
+            (paths::JWKS, &Method::GET | &Method::HEAD) => jwks::jwks(),
             (paths::REGISTER, &Method::POST) => register::register(self, request),
             (paths::TOKEN, &Method::POST) => token::token(self, request).await,
             (paths::REGISTER | paths::TOKEN, _) => response::method_not_allowed("POST, OPTIONS"),
-            _ => response::method_not_allowed("GET, OPTIONS"),
+            _ => response::method_not_allowed("GET, HEAD, OPTIONS"),
         }
     }
 }

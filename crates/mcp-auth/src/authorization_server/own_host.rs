@@ -1,10 +1,10 @@
 //! Pages are served under our own name only.
 
 use bytes::Bytes;
-use http::{Method, Request, Response, header::HOST, uri::Authority};
+use http::{Method, Request, Response, header::HOST};
 
 use super::{AuthorizationServer, pages::ErrorPageKind, response};
-use crate::oauth::is_loopback_host;
+use crate::oauth::is_loopback_authority;
 
 impl AuthorizationServer {
     /// The answer to a request for a page under another name than ours: that page would have other
@@ -38,10 +38,4 @@ impl AuthorizationServer {
             )),
         }
     }
-}
-
-fn is_loopback_authority(authority: &str) -> bool {
-    authority
-        .parse::<Authority>()
-        .is_ok_and(|a| is_loopback_host(a.host()))
 }

@@ -54,7 +54,7 @@ impl LoginHandle {
     fn cookie_name(&self) -> String {
         let hash = digest::digest(&digest::SHA256, self.0.as_bytes());
         let name = URL_SAFE_NO_PAD.encode(hash.as_ref());
-        format!("{}{}", cookies::LOGIN, name.get(..16).unwrap_or(&name))
+        format!("{}{}", cookies::LOGIN, name.get(..ID_LEN).unwrap_or(&name))
     }
 }
 
@@ -96,7 +96,7 @@ impl PendingAuthorization {
     ) {
         let url = &server.public_url;
         let value = self.seal(server, handle);
-        for name in too_old(sent, url, value.len()) {
+        for name in too_old(sent, url, server.clock.now(), value.len()) {
             cookies::remove(response, url, &name);
         }
         cookies::set(
@@ -150,22 +150,26 @@ impl PendingAuthorization {
 }
 
 /// The names of the oldest pending logins that must go for a new one of this size.
-fn too_old(sent: &HeaderMap, url: &PublicUrl, new: usize) -> Vec<String> {
+///
+/// What the browser sends is only believed so far: names that are not ours are left alone, a time in
+/// the future counts as the oldest, and a few removals are enough.
+fn too_old(sent: &HeaderMap, url: &PublicUrl, now: Timestamp, new: usize) -> Vec<String> {
     let prefix = cookies::full_name(url, cookies::LOGIN);
+    let ours = |id: &&str| id.len() == ID_LEN && URL_SAFE_NO_PAD.decode(id).is_ok();
     let mut logins: Vec<(u64, &str, usize)> = cookies::sent(sent)
         .filter_map(|(name, value)| {
-            let id = name.strip_prefix(&prefix)?;
+            let id = name.strip_prefix(&prefix).filter(ours)?;
             let made = value
                 .split_once('.')
-                .and_then(|(made, _)| made.parse().ok())
-                .unwrap_or(0);
+                .and_then(|(made, _)| made.parse().ok());
+            let made = made.filter(|made| *made <= now.as_seconds()).unwrap_or(0);
             Some((made, id, name.len() + value.len()))
         })
         .collect();
     logins.sort_unstable();
     let mut total = new + logins.iter().map(|(_, _, size)| size).sum::<usize>();
     let mut gone = Vec::new();
-    for (_, id, size) in logins {
+    for (_, id, size) in logins.into_iter().take(MAX_REMOVALS) {
         if total <= MAX_COOKIES {
             break;
         }
@@ -174,3 +178,7 @@ fn too_old(sent: &HeaderMap, url: &PublicUrl, new: usize) -> Vec<String> {
     }
     gone
 }
+
+/// Characters of a login's name in its cookie's.
+const ID_LEN: usize = 16;
+const MAX_REMOVALS: usize = 20;

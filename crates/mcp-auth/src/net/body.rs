@@ -11,19 +11,21 @@ use pin_project_lite::pin_project;
 
 pin_project! {
     /// Either a whole body of ours, or the inner service's body passed through.
-    #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
         kind: Kind<B>,
     }
 }
 
+/// Is done when a body must end.
+pub(crate) type Watch = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 pin_project! {
     #[project = KindProjection]
-    #[derive(Debug)]
     enum Kind<B> {
         Own { bytes: Option<Bytes> },
         Inner { #[pin] body: B },
+        Watched { #[pin] body: B, watch: Option<Watch> },
     }
 }
 
@@ -46,6 +48,25 @@ impl<B> ResponseBody<B> {
             kind: Kind::Inner { body },
         }
     }
+
+    /// The inner service's body, which ends when the watch is done.
+    pub(crate) const fn watched(body: B, watch: Watch) -> Self {
+        let watch = Some(watch);
+        Self {
+            kind: Kind::Watched { body, watch },
+        }
+    }
+}
+
+impl<B> std::fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match &self.kind {
+            Kind::Own { .. } => "own",
+            Kind::Inner { .. } => "inner",
+            Kind::Watched { .. } => "watched",
+        };
+        f.debug_tuple("ResponseBody").field(&kind).finish()
+    }
 }
 
 impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
@@ -59,13 +80,21 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         match self.project().kind.project() {
             KindProjection::Own { bytes } => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
             KindProjection::Inner { body } => body.poll_frame(cx),
+            KindProjection::Watched { body, watch } => {
+                let done = |watch: &mut Watch| watch.as_mut().poll(cx).is_ready();
+                if watch.as_mut().is_none_or(done) {
+                    *watch = None;
+                    return Poll::Ready(None);
+                }
+                body.poll_frame(cx)
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Own { bytes } => bytes.is_none(),
-            Kind::Inner { body } => body.is_end_stream(),
+            Kind::Inner { body } | Kind::Watched { body, .. } => body.is_end_stream(),
         }
     }
 
@@ -75,6 +104,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
             }
             Kind::Inner { body } => body.size_hint(),
+            Kind::Watched { .. } => SizeHint::default(),
         }
     }
 }

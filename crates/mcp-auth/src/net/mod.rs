@@ -8,6 +8,7 @@ mod http_client;
 mod reqwest_client;
 
 pub use body::ResponseBody;
+pub(crate) use body::Watch;
 pub use client_address::{ClientAddress, TrustedProxies};
 pub use endpoint_set::EndpointSet;
 pub use http_client::{HttpClient, HttpError};

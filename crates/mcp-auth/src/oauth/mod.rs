@@ -97,11 +97,72 @@ macro_rules! text_newtype {
 }
 pub(crate) use text_newtype;
 
+/// Whether `host` or `host:port` names this machine, and nothing else stands in it.
+///
+/// The URL types of `http` take anything for a port; here it is a number from 1 to 65535.
+pub(crate) fn is_loopback_authority(authority: &str) -> bool {
+    let host_end = authority.rfind(']').map_or(0, |at| at + 1);
+    let (head, tail) = authority.split_at(host_end);
+    let (rest, port) = match tail.split_once(':') {
+        Some((rest, port)) => (rest, Some(port)),
+        None => (tail, None),
+    };
+    let number = |port: &str| {
+        let digits = port.bytes().all(|b| b.is_ascii_digit());
+        digits && port.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    let host = if head.is_empty() { rest } else { head };
+    let whole = head.is_empty() || (head.starts_with('[') && rest.is_empty());
+    whole && port.is_none_or(number) && is_loopback_host(host)
+}
+
 /// Whether a URL host names this machine: `localhost`, `127.0.0.0/8` or `[::1]` (RFC 8252 §7.3).
 pub(crate) fn is_loopback_host(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<std::net::IpAddr>() {
         Ok(address) => address.is_loopback(),
         Err(_) => bare.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loopback_authority_has_nothing_else_in_it() {
+        for good in [
+            "localhost",
+            "localhost:8000",
+            "127.0.0.1:1",
+            "127.9.9.9",
+            "[::1]",
+            "[::1]:65535",
+            "LOCALHOST:80",
+        ] {
+            assert!(is_loopback_authority(good), "{good}");
+        }
+        for bad in [
+            "",
+            ":80",
+            "localhost:",
+            "localhost:evil.example",
+            "localhost:8100evil",
+            "127.0.0.1:8100.evil.example",
+            "[::1].evil.example",
+            "[::1]x:80",
+            "127.0.0.1:-1",
+            "127.0.0.1:+1",
+            "127.0.0.1:99999",
+            "localhost:0",
+            "localhost:$",
+            "a@localhost",
+            "evil.example",
+            "x[::1]",
+            "localhost.evil.example",
+            "127.1",
+        ] {
+            assert!(!is_loopback_authority(bad), "{bad}");
+        }
     }
 }

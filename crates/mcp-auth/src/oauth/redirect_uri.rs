@@ -16,6 +16,16 @@ super::text_newtype!(RedirectUri);
 /// Dotless private-use schemes that live hosts register (RFC 8252 §7.1 asks for a dot).
 const KNOWN_SCHEMES: [&str; 4] = ["cursor", "vscode", "vscode-insiders", "windsurf"];
 
+/// What an authorization response adds to the query.
+const RESPONSE_PARAMETERS: [&str; 6] = [
+    "code",
+    "state",
+    "iss",
+    "error",
+    "error_description",
+    "error_uri",
+];
+
 impl RedirectUri {
     /// The longest that is taken, in bytes.
     pub const MAX_BYTES: usize = 1024;
@@ -59,6 +69,15 @@ impl RedirectUri {
         let url = Url::parse(text).map_err(|_| broken("an absolute URI"))?;
         if url.scheme() != scheme {
             return Err(broken("a scheme in lower case"));
+        }
+        // OAuth 2.1 §4.1.2: the response has each of its parameters once.
+        let query = text.split_once('?').map_or("", |(_, query)| query);
+        if url::form_urlencoded::parse(query.as_bytes())
+            .any(|(name, _)| RESPONSE_PARAMETERS.contains(&&*name))
+        {
+            return Err(broken(
+                "no parameter of an authorization response in its query",
+            ));
         }
         match scheme {
             "https" | "http" => check_web(scheme, rest, &url)?,
@@ -158,6 +177,17 @@ fn check_web(scheme: &str, rest: &str, url: &Url) -> Result<(), ParseError> {
         return Err(broken("no user information and no escapes in the host"));
     }
     let (host, port) = split_port(authority);
+    let label = |label: &str| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    if !host.starts_with('[') && !host.split('.').all(label) {
+        return Err(broken(
+            "a host of letters, digits and hyphens between single dots",
+        ));
+    }
     if host.is_empty() || url.host_str() != Some(host.to_ascii_lowercase().as_str()) {
         return Err(broken("a host that every parser reads alike"));
     }
@@ -244,6 +274,15 @@ mod tests {
             "app:/cb",
             "http://127.0.0.1.evil.example/cb",
             "http://localhost.evil.example/cb",
+            "https://good.example;evil.example/cb",
+            "https://good.example,evil.example/cb",
+            "https://*/cb",
+            "https://*.evil.example/cb",
+            "https://good..example/cb",
+            "https://.example/cb",
+            "https://good.example./cb",
+            "https://h.example/cb?x=1&code=fixed",
+            "https://h.example/cb?st%61te=fixed",
         ] {
             assert!(RedirectUri::parse(bad).is_err(), "{bad}");
         }

@@ -39,16 +39,26 @@ impl Scopes {
         Self(Vec::new())
     }
 
+    /// The most scopes that are read from one text, and the longest text, in bytes.
+    ///
+    /// A set is compared member by member, so its size is bounded where it comes in.
+    pub const MAX_SCOPES: usize = 64;
+    const MAX_BYTES: usize = 4096;
+
     /// Parses a space-separated list; the empty text is the empty set.
     ///
     /// # Errors
     ///
-    /// When one of them is not a [`Scope`].
+    /// When one of them is not a [`Scope`], or there are more than [`Scopes::MAX_SCOPES`].
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        text.split(' ')
-            .filter(|part| !part.is_empty())
-            .map(Scope::parse)
-            .collect()
+        let parts = || text.split(' ').filter(|part| !part.is_empty());
+        if text.len() > Self::MAX_BYTES || parts().nth(Self::MAX_SCOPES).is_some() {
+            return Err(ParseError::new(
+                "scope",
+                "at most 64 scopes and 4,096 bytes",
+            ));
+        }
+        parts().map(Scope::parse).collect()
     }
 
     /// Whether there is none.

@@ -1,6 +1,6 @@
 //! Setting up a [`ResourceServer`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::HeaderName;
@@ -31,6 +31,7 @@ pub struct ResourceServerBuilder {
     credential_header: Option<HeaderName>,
     session_sealer: Option<Sealer>,
     resource_name: Option<String>,
+    stream_check: Duration,
 }
 
 impl ResourceServerBuilder {
@@ -47,6 +48,7 @@ impl ResourceServerBuilder {
             credential_header: None,
             session_sealer: None,
             resource_name: None,
+            stream_check: Duration::from_secs(5),
         }
     }
 
@@ -108,6 +110,14 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// How often an open event stream's token is looked at again; five seconds by default.
+    ///
+    /// A stream ends at the latest this long after its token did.
+    pub const fn with_stream_check(mut self, every: Duration) -> Self {
+        self.stream_check = every;
+        self
+    }
+
     /// Checks everything and makes the resource server.
     ///
     /// # Errors
@@ -148,6 +158,7 @@ impl ResourceServerBuilder {
             hierarchy: self.hierarchy,
             credential_header,
             metadata,
+            stream_check: self.stream_check,
             resource,
         })))
     }

@@ -125,9 +125,8 @@ where
                     return Poll::Ready(Ok(answer.map(ResponseBody::own)));
                 }
                 StateProjection::Inner { future, admitted } => {
-                    let mut response = ready!(future.poll(cx))?;
-                    admitted.finish(&mut response);
-                    return Poll::Ready(Ok(response.map(ResponseBody::inner)));
+                    let response = ready!(future.poll(cx))?;
+                    return Poll::Ready(Ok(admitted.finish(response)));
                 }
                 StateProjection::Verifying { verify, waiting } => {
                     let verified = ready!(verify.as_mut().poll(cx));

@@ -16,9 +16,10 @@ use http::{
     header::{AUTHORIZATION, PROXY_AUTHORIZATION},
 };
 
-use super::{Refusal, ResourceServer, cors, header::credential, host::AllowedOrigin};
+use super::{Refusal, ResourceServer, cors, header::credential, host::AllowedOrigin, watch};
 use crate::{
     access_token::{Principal, VerifyError},
+    net::ResponseBody,
     oauth::AccessToken,
 };
 
@@ -27,6 +28,7 @@ use crate::{
 pub(super) struct Arrival {
     server: ResourceServer,
     origin: Option<AllowedOrigin>,
+    token: AccessToken,
 }
 
 /// A request that passed every check: what its response needs.
@@ -34,17 +36,17 @@ pub(super) struct Arrival {
 pub(super) struct Admitted {
     server: ResourceServer,
     origin: Option<AllowedOrigin>,
+    token: AccessToken,
     principal: Principal,
 }
 
 impl Arrival {
     /// Checks 1 to 3: everything that is known without asking the verifier. `Err` is an
     /// answer, boxed because it is much larger than what is admitted.
-    #[allow(clippy::result_large_err)] // an answer, not an error: boxing it would only cost
     pub(super) fn of<B>(
         server: &ResourceServer,
         request: &Request<B>,
-    ) -> Result<(Self, AccessToken), Box<Response<Bytes>>> {
+    ) -> Result<Self, Box<Response<Bytes>>> {
         let (settings, headers) = (&server.0, request.headers());
         let origin = settings
             .hosts
@@ -59,23 +61,36 @@ impl Arrival {
         let token = credential(headers, request.uri(), named)
             .map_err(|refusal| Box::new(refusal.respond(server, origin.as_ref())))?;
         let server = server.clone();
-        Ok((Self { server, origin }, token))
+        Ok(Self {
+            server,
+            origin,
+            token,
+        })
+    }
+
+    /// The credential it came with.
+    pub(super) const fn token(&self) -> &AccessToken {
+        &self.token
     }
 
     /// Checks 4 to 6, and takes everything from the request that the inner service must not see.
-    #[allow(clippy::result_large_err)] // an answer, not an error: boxing it would only cost
     pub(super) fn admit<B>(
         self,
         verified: Result<Principal, VerifyError>,
         request: &mut Request<B>,
     ) -> Result<Admitted, Box<Response<Bytes>>> {
-        let Self { server, origin } = self;
+        let Self {
+            server,
+            origin,
+            token,
+        } = self;
         match examine(&server, verified, request) {
             Ok(principal) => {
                 request.extensions_mut().insert(principal.clone());
                 Ok(Admitted {
                     server,
                     origin,
+                    token,
                     principal,
                 })
             }
@@ -85,11 +100,18 @@ impl Arrival {
 }
 
 impl Admitted {
-    /// Binds a session id to its principal and lets an allowed page read the response.
-    pub(super) fn finish<B>(&self, response: &mut Response<B>) {
+    /// Binds a session id to its principal, lets an allowed page read the response, and ends an event
+    /// stream with its token.
+    pub(super) fn finish<B>(&self, mut response: Response<B>) -> Response<ResponseBody<B>> {
         let headers = response.headers_mut();
         self.server.0.sessions.outward(headers, &self.principal);
         cors::allow(headers, self.origin.as_ref());
+        let watch = watch::is_event_stream(headers)
+            .then(|| watch::watch(self.server.clone(), self.token.clone()));
+        response.map(|body| match watch.flatten() {
+            Some(watch) => ResponseBody::watched(body, watch),
+            None => ResponseBody::inner(body),
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use url::Url;
 use super::Refusal;
 use crate::{
     BuildError,
-    oauth::{PublicUrl, ResourceIdentifier, is_loopback_host},
+    oauth::{PublicUrl, ResourceIdentifier, is_loopback_authority},
 };
 
 /// Which `Host` and `Origin` are served.
@@ -91,7 +91,7 @@ impl HostPolicy {
         if self.is_public(authority) {
             return Ok(());
         }
-        if self.public_url.is_loopback() && is_loopback_host(authority.host()) {
+        if self.public_url.is_loopback() && is_loopback_authority(authority.as_str()) {
             if !self.told.swap(true, Ordering::Relaxed) {
                 tracing::info!(
                     url = self.resource.as_str(),
@@ -133,11 +133,9 @@ impl HostPolicy {
 }
 
 fn is_loopback_origin(origin: &str) -> bool {
-    let rest = origin
-        .strip_prefix("http://")
-        .or_else(|| origin.strip_prefix("https://"));
-    let authority = rest.and_then(|rest| Authority::try_from(rest).ok());
-    authority.is_some_and(|a| !a.as_str().contains('@') && is_loopback_host(a.host()))
+    let http = origin.strip_prefix("http://");
+    let rest = http.or_else(|| origin.strip_prefix("https://"));
+    rest.is_some_and(is_loopback_authority)
 }
 
 /// Whether a text is an origin in the one spelling that browsers send.

@@ -62,6 +62,7 @@ mod server;
 mod servers;
 mod service;
 mod session;
+mod watch;
 
 pub use builder::ResourceServerBuilder;
 pub use future::ResponseFuture;

@@ -1,6 +1,6 @@
 //! One MCP endpoint in its role of accepting tokens.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::HeaderName;
@@ -32,6 +32,7 @@ pub(super) struct Settings {
     pub(super) sessions: SessionBinding,
     pub(super) correlation: CorrelationIds,
     pub(super) metadata: Option<Bytes>,
+    pub(super) stream_check: Duration,
 }
 
 impl ResourceServer {

@@ -6,10 +6,11 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tower_service::Service;
@@ -41,7 +42,11 @@ impl Endpoints {
         };
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            match collect(body).await {
+            if parts.method != Method::POST {
+                // No other method here has a body that means anything.
+                return owner.answer(Request::from_parts(parts, Bytes::new())).await;
+            }
+            match in_time(collect(body)).await {
                 Ok(body) => owner.answer(Request::from_parts(parts, body)).await,
                 Err(status) => empty(status),
             }
@@ -81,6 +86,19 @@ fn is_plain(path: &str) -> bool {
             .any(|segment| segment == "." || segment == "..")
 }
 
+/// Gives whoever sends a body a limited time for it; outside a tokio runtime there is no limit.
+async fn in_time<T>(
+    collecting: impl Future<Output = Result<T, StatusCode>>,
+) -> Result<T, StatusCode> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return collecting.await;
+    }
+    match tokio::time::timeout(BODY_DEADLINE, collecting).await {
+        Ok(collected) => collected,
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+    }
+}
+
 /// Reads a whole body of at most 64 KiB.
 async fn collect<B: Body>(body: B) -> Result<Bytes, StatusCode> {
     if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
@@ -107,3 +125,4 @@ fn empty(status: StatusCode) -> Response<Bytes> {
 }
 
 const MAX_BODY_BYTES: usize = 64 * 1024;
+const BODY_DEADLINE: Duration = Duration::from_secs(10);

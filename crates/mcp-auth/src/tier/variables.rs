@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use crate::{BuildError, oauth::PublicUrl};
 
-/// The variables of a process as they were set; an empty one is not set.
+/// The variables of a process as they were set; none is empty.
 pub(super) struct Variables(BTreeMap<String, String>);
 
 /// Every variable under `MCP_AUTH_` that is built, in any tier.
@@ -70,7 +70,13 @@ impl Variables {
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, BuildError> {
         let set = variables.into_iter().collect::<BTreeMap<_, _>>();
-        for name in set.keys() {
+        for (name, value) in &set {
+            if value.trim().is_empty() {
+                return Err(BuildError::argument(
+                    name.clone(),
+                    "is set but empty: give it a value or unset it",
+                ));
+            }
             if NOT_BUILT.contains(&name.as_str()) {
                 return Err(BuildError::argument(
                     name.clone(),
@@ -89,15 +95,9 @@ impl Variables {
         Ok(variables)
     }
 
-    /// A variable as it is set, even to nothing.
-    pub(super) fn set(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    /// A variable that is set and not empty, without the spaces around it.
+    /// A variable, without the spaces around it.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let value = self.0.get(name).map(|value| value.trim());
-        value.filter(|value| !value.is_empty())
+        self.0.get(name).map(|value| value.trim())
     }
 
     /// `MCP_AUTH_LISTEN`: the address to bind.

@@ -133,8 +133,12 @@ fn tokens(
             UpstreamError::Outage("its token answer is not one")
         }
     })?;
-    if answer.access_token.secret().is_empty() {
-        return Err(UpstreamError::Outage("its token answer is not one"));
+    let fits_a_header =
+        |token: &str| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
+    if !answer.token_type.is_bearer() || !fits_a_header(answer.access_token.secret()) {
+        return Err(UpstreamError::Outage(
+            "its token answer has no bearer token",
+        ));
     }
     let now = upstream.clock.now();
     Ok(UpstreamTokens {
@@ -185,6 +189,13 @@ fn lifetime<'de, D: serde::Deserializer<'de>>(
 pub(super) struct UpstreamTokenType(String);
 
 impl oauth2::TokenType for UpstreamTokenType {}
+
+impl UpstreamTokenType {
+    /// RFC 6749 §7.1: without regard to case; some providers leave it out.
+    fn is_bearer(&self) -> bool {
+        self.0.is_empty() || self.0.eq_ignore_ascii_case("bearer")
+    }
+}
 
 impl TokenResponse for UpstreamTokenResponse {
     type TokenType = UpstreamTokenType;

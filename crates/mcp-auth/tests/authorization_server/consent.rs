@@ -391,3 +391,45 @@ async fn a_page_sets_no_cookie_of_a_login_and_keeps_a_known_browser() {
     let page = consent_page(&server, &mut browser, &client.request(&server)).await;
     assert_eq!(page.headers.get_all("set-cookie").iter().count(), 0);
 }
+
+#[tokio::test]
+async fn a_cookie_of_somebody_else_that_is_no_text_does_no_harm() {
+    let server = Server::start().await;
+    let client = Client::public(&server).await;
+    let mut browser = server.browser();
+    let page = consent_page(&server, &mut browser, &client.request(&server)).await;
+    let request = sealed(&page);
+    let (_, ours) = cookie(&server, &browser);
+    let form = Parameters::default()
+        .and("request", &request)
+        .and("decision", "approve");
+    let line = [b"theme=J\xfcrgen; ".as_slice(), ours.as_bytes()].concat();
+    let posted = send(&server, Method::POST, "/consent")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("cookie", http::HeaderValue::from_bytes(&line).unwrap())
+        .body(form.encoded());
+    assert_eq!(answer(posted).await.status, StatusCode::SEE_OTHER);
+}
+
+/// ASC-09.
+#[tokio::test]
+async fn an_answer_from_a_page_of_another_origin_is_refused() {
+    let server = Server::start().await;
+    let client = Client::public(&server).await;
+    let mut browser = server.browser();
+    let page = consent_page(&server, &mut browser, &client.request(&server)).await;
+    let request = sealed(&page);
+    let cookie = cookie(&server, &browser);
+    let evil = ("origin", "https://evil.example".to_owned());
+    let refused = post(&server, &request, &[cookie.clone(), evil]).await;
+    refused.shows(ErrorPageKind::ConsentFromElsewhere);
+    for own in ["null", server.issuer()] {
+        let posted = post(
+            &server,
+            &request,
+            &[cookie.clone(), ("origin", own.to_owned())],
+        )
+        .await;
+        assert_eq!(posted.status, StatusCode::SEE_OTHER, "{own}");
+    }
+}

@@ -128,3 +128,43 @@ async fn the_limits_can_be_left_to_a_proxy() {
             .refuses(400, "invalid_grant");
     }
 }
+
+/// AST-13.
+#[tokio::test]
+async fn a_neighbour_who_guesses_locks_nobody_else_out() {
+    let server = Server::start().await;
+    let client = Client::public(&server).await;
+    let tokens = client.tokens(&server).await;
+    let address = "203.0.113.7";
+    let guess = client.refreshing("x");
+    for _ in 0..60 {
+        token_from(&server, &guess, address)
+            .await
+            .refuses(400, "invalid_grant");
+    }
+    token_from(&server, &guess, address)
+        .await
+        .refuses(429, "temporarily_unavailable");
+    let good = client.refreshing(&tokens.refresh);
+    token_from(&server, &good, address).await.tokens();
+}
+
+/// DCR-12.
+#[tokio::test]
+async fn consents_and_callbacks_have_a_limit_of_their_own() {
+    let server = Server::start().await;
+    for (method, path) in [
+        (Method::POST, "/consent"),
+        (Method::GET, "/callback?state=x"),
+    ] {
+        let ask = || {
+            let request =
+                send(&server, method.clone(), path).header("x-forwarded-for", "203.0.113.7");
+            answer(request.header("content-type", "application/x-www-form-urlencoded"))
+        };
+        for _ in 0..120 {
+            assert_ne!(ask().await.status, 429, "{path}");
+        }
+        ask().await.shows(ErrorPageKind::TooManyRequests);
+    }
+}

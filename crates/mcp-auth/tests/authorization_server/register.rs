@@ -335,3 +335,21 @@ async fn preregistered_and_dynamic_clients_work_side_by_side() {
     Client::public(&server).await.tokens(&server).await;
     Client::confidential(&server).await.tokens(&server).await;
 }
+
+/// DCR-12.
+#[tokio::test]
+async fn a_flood_of_scopes_is_refused_before_it_costs_anything() {
+    let server = Server::start().await;
+    let scopes: Vec<String> = (0..12_000).map(|n| format!("{n:x}")).collect();
+    let scope = scopes.join(" ");
+    let refused = register(
+        &server,
+        &json!({ "redirect_uris": [REDIRECT], "scope": scope }),
+    )
+    .await;
+    refused.refuses(400, "invalid_client_metadata");
+    let client = Client::public(&server).await;
+    let many = client.request(&server).with("scope", &scope[..9000]);
+    let refused = authorize(&server, &many).await;
+    refused.sends_error(&server, REDIRECT, "invalid_scope");
+}

@@ -7,7 +7,7 @@ use axum::Router;
 use bytes::Bytes;
 use http::{Request, Response};
 use mcp_auth::{Tier, net::EndpointSet};
-use tower::Layer;
+use tower::{Layer, ServiceExt};
 
 use crate::{
     mcp_server::{Plain, RESOURCE, local, mcp, serve, serve_app, serve_local},
@@ -133,4 +133,33 @@ async fn doubtful_paths_reach_no_endpoint() {
             "{path}"
         );
     }
+}
+
+/// A body that never comes.
+#[derive(Debug)]
+struct Silent;
+
+impl http_body::Body for Silent {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        std::task::Poll::Pending
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let started = tokio::time::Instant::now();
+    let posted = Request::post("/echo").body(Silent).unwrap();
+    let answer = plain().endpoints().oneshot(posted).await.unwrap();
+    assert_eq!(answer.status(), 408);
+    assert!(started.elapsed() <= std::time::Duration::from_secs(11));
+    // Nobody asks for the body of a GET.
+    let asked = Request::get("/echo").body(Silent).unwrap();
+    let answer = plain().endpoints().oneshot(asked).await.unwrap();
+    assert_eq!(answer.status(), 200);
 }

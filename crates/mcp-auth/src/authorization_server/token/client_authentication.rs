@@ -1,7 +1,8 @@
 //! Who calls the token endpoint (RFC 6749 §2.3, OAuth 2.1 §2.4).
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderMap, header::AUTHORIZATION};
+use bytes::Bytes;
+use http::{HeaderMap, Request, header::AUTHORIZATION};
 use zeroize::Zeroizing;
 
 use super::{AuthorizationServer, TokenError};
@@ -13,10 +14,10 @@ use crate::{
 /// Finds the client and has it prove itself as it registered to.
 pub(super) async fn authenticate(
     server: &AuthorizationServer,
-    headers: &HeaderMap,
+    request: &Request<Bytes>,
     form: &Form,
 ) -> Result<Client, TokenError> {
-    let presented = Presented::read(headers, form)?;
+    let presented = Presented::read(request.headers(), form)?;
     let client = server
         .clients
         .resolve(&presented.id)
@@ -29,9 +30,16 @@ pub(super) async fn authenticate(
             ResolveError::UnknownKey => invalid_client("client_id under an unknown key"),
             _ => invalid_client("unknown client"),
         })?;
+    let (limit, id) = (&server.limits.wrong_secrets, client.id().as_str());
+    if client.is_confidential() && !limit.has_for(request.extensions(), id, &*server.clock) {
+        return Err(TokenError::TooManySecrets);
+    }
     client
         .authenticate(presented.secret.as_ref())
-        .map_err(|_| invalid_client("the client did not prove itself"))?;
+        .map_err(|_| {
+            limit.take_for(request.extensions(), id, &*server.clock);
+            invalid_client("the client did not prove itself")
+        })?;
     Ok(client)
 }
 

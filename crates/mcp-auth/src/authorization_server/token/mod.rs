@@ -8,13 +8,13 @@ mod rotation;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{Request, Response, StatusCode};
 use serde::Serialize;
 
-use super::{AuthorizationServer, response};
+use super::{AuthorizationServer, form_body, response};
 use crate::{
     access_token::{AccessTokenClaims, Grant, GrantHandle, UpstreamTokenError},
-    oauth::{Form, OAuthErrorCode, RefreshToken, Scopes, Timestamp},
+    oauth::{OAuthErrorCode, RefreshToken, Scopes, Timestamp},
     store::StoreError,
 };
 
@@ -22,38 +22,9 @@ pub(super) async fn token(
     server: &AuthorizationServer,
     request: &Request<Bytes>,
 ) -> Response<Bytes> {
-    let limit = &server.limits.failed_token_requests;
-    if !limit.has(request.extensions(), &*server.clock) {
-        tracing::info!(
-            event = "token_refused",
-            fault = "client",
-            reason = "rate limit of failed token requests"
-        );
-        return response::too_many_requests();
-    }
-    let tried_basic = client_authentication::tries_basic(request.headers());
     match redeem(server, request).await {
         Ok(granted) => granted.respond(server),
-        Err(error) => {
-            let fault = if error.is_ours() { "server" } else { "client" };
-            tracing::info!(
-                event = "token_refused",
-                fault,
-                error = error.code().as_str(),
-                reason = error.reason()
-            );
-            if let TokenError::Store(source) = &error {
-                tracing::error!(event = "store_unavailable", fault = "server", reason = %source);
-            }
-            if !error.is_ours() {
-                limit.take(request.extensions(), &*server.clock);
-            }
-            if tried_basic {
-                response::refusal_of_basic(error.code())
-            } else {
-                response::refusal(error.code())
-            }
-        }
+        Err(error) => error.respond(server, request),
     }
 }
 
@@ -61,20 +32,19 @@ async fn redeem(
     server: &AuthorizationServer,
     request: &Request<Bytes>,
 ) -> Result<Granted, TokenError> {
-    let form = read(request)?;
+    let form = form_body::read(request)
+        .map_err(|reason| TokenError::Refused(OAuthErrorCode::InvalidRequest, reason))?;
     let grant_type = form.get("grant_type").ok_or(TokenError::Refused(
         OAuthErrorCode::InvalidRequest,
         "no grant_type",
     ))?;
     match grant_type {
         "authorization_code" => {
-            let client =
-                client_authentication::authenticate(server, request.headers(), &form).await?;
+            let client = client_authentication::authenticate(server, request, &form).await?;
             authorization_code::redeem(server, &client, &form).await
         }
         "refresh_token" => {
-            let client =
-                client_authentication::authenticate(server, request.headers(), &form).await?;
+            let client = client_authentication::authenticate(server, request, &form).await?;
             refresh_token::redeem(server, &client, &form).await
         }
         _ => Err(TokenError::Refused(
@@ -82,25 +52,6 @@ async fn redeem(
             "grant_type is not served",
         )),
     }
-}
-
-/// The parameters: from the body alone, each of them once.
-fn read(request: &Request<Bytes>) -> Result<Form, TokenError> {
-    let refused = |reason| TokenError::Refused(OAuthErrorCode::InvalidRequest, reason);
-    let content_type = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(refused("the body is not a form"));
-    }
-    let form = Form::parse(request.body()).map_err(|_| refused("the form cannot be read"))?;
-    if form.repeats_any() {
-        return Err(refused("a parameter was sent twice"));
-    }
-    Ok(form)
 }
 
 /// What a redemption gives.
@@ -180,6 +131,8 @@ enum TokenError {
     Store(StoreError),
     /// The upstream is away; nothing was consumed.
     Upstream,
+    /// This network guessed at this client's secret too often.
+    TooManySecrets,
 }
 
 impl TokenError {
@@ -190,7 +143,9 @@ impl TokenError {
     const fn code(&self) -> OAuthErrorCode {
         match self {
             Self::Refused(code, _) => *code,
-            Self::Store(_) | Self::Upstream => OAuthErrorCode::TemporarilyUnavailable,
+            Self::Store(_) | Self::Upstream | Self::TooManySecrets => {
+                OAuthErrorCode::TemporarilyUnavailable
+            }
         }
     }
 
@@ -199,11 +154,37 @@ impl TokenError {
             Self::Refused(_, reason) => reason,
             Self::Store(_) => "the store is away",
             Self::Upstream => "the upstream is away",
+            Self::TooManySecrets => "too many wrong secrets for this client",
         }
     }
 
-    fn is_ours(&self) -> bool {
-        self.code() == OAuthErrorCode::TemporarilyUnavailable
+    const fn is_ours(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::Upstream)
+    }
+
+    /// The refusal; a network with too many of them is told to slow down.
+    ///
+    /// What is good is never refused for what a neighbour behind the same address did.
+    fn respond(&self, server: &AuthorizationServer, request: &Request<Bytes>) -> Response<Bytes> {
+        let fault = if self.is_ours() { "server" } else { "client" };
+        tracing::info!(
+            event = "token_refused",
+            fault,
+            error = self.code().as_str(),
+            reason = self.reason()
+        );
+        if let Self::Store(source) = self {
+            tracing::error!(event = "store_unavailable", fault, reason = %source);
+        }
+        let limit = &server.limits.failed_token_requests;
+        let too_many = !self.is_ours() && !limit.take(request.extensions(), &*server.clock);
+        if too_many || matches!(self, Self::TooManySecrets) {
+            return response::too_many_requests();
+        }
+        if client_authentication::tries_basic(request.headers()) {
+            return response::refusal_of_basic(self.code());
+        }
+        response::refusal(self.code())
     }
 }
 

@@ -354,6 +354,7 @@ impl DcrShimBuilder {
                 .with_scopes_supported(scopes.clone())
                 .with_allowed_origins(self.allowed_origins.iter().cloned())
                 .with_session_sealer(sealer(Purpose::SessionId))
+                .with_stream_check(self.grants.revocation_bound.max(Duration::from_secs(1)))
                 .build()
         };
         let further: Result<_, _> = self

@@ -57,6 +57,10 @@ enum Place {
     },
 }
 
+/// A code lives ten minutes at the most (RFC 6749 §4.1.2); an access token should be short-lived.
+const DAY: u64 = 24 * 3600;
+const YEARS: u64 = 10 * 365 * DAY;
+
 impl Environment {
     /// Reads the process's environment.
     ///
@@ -67,7 +71,7 @@ impl Environment {
         Self::parse(&Variables::read(&["MCP_AUTH_", "UPSTREAM_"])?)
     }
 
-    /// Parses variables from anywhere; an empty one is not set.
+    /// Parses variables from anywhere.
     ///
     /// # Errors
     ///
@@ -87,11 +91,11 @@ impl Environment {
             allowed_origins: variables.list("MCP_AUTH_ALLOWED_ORIGINS"),
             rate_limits: variables.switch("MCP_AUTH_RATE_LIMIT", true)?,
             scopes: variables.scopes()?,
-            access_ttl: variables.seconds("MCP_AUTH_ACCESS_TTL", 1)?,
-            refresh_ttl: variables.seconds("MCP_AUTH_REFRESH_TTL", 1)?,
-            code_ttl: variables.seconds("MCP_AUTH_CODE_TTL", 1)?,
-            refresh_grace: variables.seconds("MCP_AUTH_REFRESH_GRACE", 0)?,
-            revocation_cache: variables.seconds("MCP_AUTH_REVOCATION_CACHE", 0)?,
+            access_ttl: variables.seconds("MCP_AUTH_ACCESS_TTL", 1, DAY)?,
+            refresh_ttl: variables.seconds("MCP_AUTH_REFRESH_TTL", 1, YEARS)?,
+            code_ttl: variables.seconds("MCP_AUTH_CODE_TTL", 1, 600)?,
+            refresh_grace: variables.seconds("MCP_AUTH_REFRESH_GRACE", 0, 3600)?,
+            revocation_cache: variables.seconds("MCP_AUTH_REVOCATION_CACHE", 0, 3600)?,
             clients: variables.clients()?,
             registration: variables.switch("MCP_AUTH_DCR", true)?,
             approve: variables.flag("MCP_AUTH_DEV_APPROVE")?,

@@ -121,18 +121,18 @@ impl Variables {
         &self,
         name: &'static str,
         least: u64,
+        most: u64,
     ) -> Result<Option<Duration>, BuildError> {
-        const YEARS: u64 = 10 * 365 * 24 * 3600;
         let Some(text) = self.get(name) else {
             return Ok(None);
         };
         match text.parse::<u64>() {
-            Ok(seconds) if (least..=YEARS).contains(&seconds) => {
+            Ok(seconds) if (least..=most).contains(&seconds) => {
                 Ok(Some(Duration::from_secs(seconds)))
             }
             _ => Err(BuildError::argument(
                 name,
-                format!("must be whole seconds, at least {least}"),
+                format!("must be whole seconds from {least} to {most}"),
             )),
         }
     }

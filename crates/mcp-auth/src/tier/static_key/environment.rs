@@ -7,7 +7,7 @@ use crate::{BuildError, tier::variables::Variables};
 
 /// The tier, from these variables.
 pub(super) fn static_key(name: &str, variables: &Variables) -> Result<StaticKey, BuildError> {
-    let key = variables.set(name).ok_or_else(|| {
+    let key = variables.get(name).ok_or_else(|| {
         BuildError::missing(
             name.to_owned(),
             "set it to a key of at least 16 bytes, from `openssl rand -hex 32`",
@@ -16,7 +16,7 @@ pub(super) fn static_key(name: &str, variables: &Variables) -> Result<StaticKey,
     let mut builder = place(variables)?.with_key("key-1", long_enough(name, key)?);
     for number in 2..=MAX_KEYS {
         let variable = format!("{name}_{number}");
-        if let Some(key) = variables.set(&variable) {
+        if let Some(key) = variables.get(&variable) {
             let key = long_enough(&variable, key)?;
             builder = builder.with_key(format!("key-{number}"), key);
         }
@@ -42,9 +42,7 @@ fn place(variables: &Variables) -> Result<StaticKeyBuilder, BuildError> {
 
 /// The check again that the builder makes, with the variable's name in the error.
 fn long_enough<'v>(name: &str, value: &'v str) -> Result<&'v str, BuildError> {
-    let reason = if value.trim().is_empty() {
-        "it is set but empty; set a key from `openssl rand -hex 32`, or unset it"
-    } else if value.len() < 16 {
+    let reason = if value.len() < 16 {
         "shorter than 16 bytes; set a key from `openssl rand -hex 32`"
     } else if !value.bytes().all(|b| b.is_ascii_graphic()) {
         "a key has printable ASCII only, without spaces"

@@ -42,7 +42,7 @@ impl UpstreamKey {
     /// When it is missing, empty or not printable ASCII. The error names the variable only.
     pub fn from_env(name: &str) -> Result<Self, BuildError> {
         let variables = Variables::read(&[name])?;
-        Self::named(name, variables.set(name).map(str::to_owned))
+        Self::named(name, variables.get(name).map(str::to_owned))
     }
 
     /// The secret itself, for the one call that must send it.

@@ -7,3 +7,4 @@ mod logs;
 mod metadata;
 mod scopes;
 mod sessions;
+mod streams;

@@ -1,0 +1,101 @@
+//! Every page: its headers, the name it is served under, and who may read it.
+
+use http::Method;
+use mcp_auth::authorization_server::pages::ErrorPageKind;
+
+use crate::{
+    client::{Client, answer, authorize, get, send},
+    harness::Server,
+};
+
+/// ASZ-29, ASZ-30, ASC-10.
+#[tokio::test]
+async fn every_page_is_locked_down() {
+    let server = Server::start().await;
+    let client = Client::public(&server).await;
+    let request = client.request(&server);
+    let consent = send(&server, Method::POST, "/consent")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body("decision=approve&request=x");
+    for (page, status) in [
+        (authorize(&server, &request).await, 200),
+        (authorize(&server, &request.without("client_id")).await, 400),
+        (answer(consent).await, 400),
+        (get(&server, "/callback").await, 400),
+        (get(&server, "/callback?state=x&code=y").await, 400),
+    ] {
+        assert_eq!(page.status, status);
+        let policy = page.header("content-security-policy").unwrap();
+        let nonce = policy
+            .split_once("'nonce-")
+            .and_then(|(_, rest)| rest.split_once('\''))
+            .unwrap()
+            .0;
+        assert!(nonce.len() >= 22);
+        assert_eq!(
+            policy,
+            format!(
+                "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'"
+            )
+        );
+        assert!(page.body.contains(&format!("nonce=\"{nonce}\"")));
+        assert_eq!(page.header("x-frame-options"), Some("DENY"));
+        assert_eq!(page.header("cache-control"), Some("no-store"));
+        assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+        assert!(!page.body.contains("<script") && !page.body.contains(" src="));
+    }
+    let [one, two] = [
+        get(&server, "/callback").await,
+        get(&server, "/callback").await,
+    ];
+    let policy = "content-security-policy";
+    assert_ne!(
+        one.header(policy),
+        two.header(policy),
+        "a nonce is used once"
+    );
+}
+
+/// ASZ-04.
+#[tokio::test]
+async fn pages_are_served_under_our_own_name_only() {
+    let server = Server::start().await;
+    let client = Client::public(&server).await;
+    let path = format!("/authorize?{}", client.request(&server).encoded());
+    let under = |host: &str| {
+        let request = server.http.get(server.direct(&path));
+        answer(request.header("host", host.to_owned()))
+    };
+    under("evil.example").await.shows(ErrorPageKind::WrongHost);
+    let port = server.address.port();
+    let spelled = under(&format!("localhost:{port}")).await;
+    assert_eq!(spelled.status, 303);
+    assert_eq!(spelled.header("location"), Some(server.url(&path).as_str()));
+}
+
+/// ASZ-02, AST-07.
+#[tokio::test]
+async fn scripts_of_other_origins_may_not_read_it() {
+    let server = Server::start().await;
+    let client = Client::public(&server).await;
+    let path = format!("/authorize?{}", client.request(&server).encoded());
+    for (path, method) in [
+        (path.as_str(), Method::OPTIONS),
+        (path.as_str(), Method::GET),
+        ("/consent", Method::OPTIONS),
+        ("/callback", Method::OPTIONS),
+        ("/callback", Method::GET),
+    ] {
+        let asked = send(&server, method.clone(), path)
+            .header("origin", "https://app.example")
+            .header("access-control-request-method", "GET");
+        let asked = answer(asked).await;
+        for name in asked.headers.keys() {
+            assert!(
+                !name.as_str().starts_with("access-control-"),
+                "{method} {path}: {name}"
+            );
+        }
+    }
+}
