@@ -125,6 +125,17 @@ pub(crate) struct Lease {
     pub(crate) until: Timestamp,
 }
 
+impl Lease {
+    /// Longer than the upstream's deadline: a holder that is still alive is done before it ends.
+    pub(crate) const LIFETIME: Duration = Duration::from_secs(15);
+
+    /// Whether somebody holds it now. One that ends later than a lease can was made by a clock that
+    /// was ahead, and holds nobody up.
+    pub(crate) fn is_held(&self, now: Timestamp) -> bool {
+        now < self.until && self.until <= now.plus(Self::LIFETIME)
+    }
+}
+
 impl Grant {
     /// The names it is listed under: its subject and its client.
     pub(crate) fn indexes(&self) -> Vec<IndexName> {

@@ -14,8 +14,6 @@ use crate::{
     upstream::{UpstreamError, UpstreamTokens},
 };
 
-/// Longer than the upstream's deadline: a holder that is still alive is done before it ends.
-const LEASE: Duration = Duration::from_secs(15);
 /// How often a waiting process looks, and how often at most.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LOOKS: u32 = 200;
@@ -72,7 +70,7 @@ impl Grants {
             if upstream
                 .lease
                 .as_ref()
-                .is_some_and(|lease| now < lease.until)
+                .is_some_and(|lease| lease.is_held(now))
             {
                 if still_good {
                     return Ok(loaded); // somebody sees to the next one
@@ -87,7 +85,7 @@ impl Grants {
             }
             let lease = Lease {
                 holder: u64::from_be_bytes(self.random.bytes()),
-                until: now.plus(LEASE),
+                until: now.plus(Lease::LIFETIME),
             };
             let leased = self.change_upstream(handle, loaded, |upstream| {
                 upstream.lease = Some(lease.clone())

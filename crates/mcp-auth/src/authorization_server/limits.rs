@@ -120,6 +120,9 @@ impl Limit {
         let now = clock.now();
         let full = f64::from(self.per_minute);
         let filled = |bucket: &Bucket| {
+            if bucket.at > now {
+                return full; // written by a clock that was ahead
+            }
             #[allow(clippy::cast_precision_loss)] // seconds since a recent moment
             let seconds = now.since(bucket.at).as_secs() as f64;
             (bucket.left + seconds * full / 60.0).min(full)

@@ -398,7 +398,7 @@ async fn a_cookie_of_somebody_else_that_is_no_text_does_no_harm() {
     let client = Client::public(&server).await;
     let mut browser = server.browser();
     let page = consent_page(&server, &mut browser, &client.request(&server)).await;
-    let request = sealed(&page);
+    let request = sealed(page);
     let (_, ours) = cookie(&server, &browser);
     let form = Parameters::default()
         .and("request", &request)
@@ -418,7 +418,7 @@ async fn an_answer_from_a_page_of_another_origin_is_refused() {
     let client = Client::public(&server).await;
     let mut browser = server.browser();
     let page = consent_page(&server, &mut browser, &client.request(&server)).await;
-    let request = sealed(&page);
+    let request = sealed(page);
     let cookie = cookie(&server, &browser);
     let evil = ("origin", "https://evil.example".to_owned());
     let refused = post(&server, &request, &[cookie.clone(), evil]).await;
