@@ -70,9 +70,12 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let (upstream, _demo) = upstream(&environment).await?;
 
     // The authentication: a tier, its upstream, what the environment says.
-    let tier = DcrShim::builder(environment.public_url().clone(), upstream.clone())
-        .with_environment(&environment)?
-        .build()?;
+    let mut tier = DcrShim::builder(environment.public_url().clone(), upstream.clone())
+        .with_environment(&environment)?;
+    if environment.approves_without_asking() {
+        tier = tier.insecure_approve_without_consent(); // refused with anything but the demo upstream
+    }
+    let tier = tier.build()?;
 
     // The MCP server as it would be without authentication.
     let tools = Tools::new(upstream)?;

@@ -126,8 +126,9 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// Longer than the upstream's deadline: a holder that is still alive is done before it ends.
-    pub(crate) const LIFETIME: Duration = Duration::from_secs(15);
+    /// Longer than an attempt at the upstream and the writing of its result may take together: a
+    /// holder that is still alive is done before it ends.
+    pub(crate) const LIFETIME: Duration = Duration::from_secs(30);
 
     /// Whether somebody holds it now. One that ends later than a lease can was made by a clock that
     /// was ahead, and holds nobody up.
@@ -156,7 +157,11 @@ impl UpstreamState {
                 .as_ref()
                 .map(|t| t.expose().to_owned().into()),
             expires_at: tokens.expires_at,
-            refresh_from: tokens.expires_at.map(|end| end.minus(ahead(end))),
+            refresh_from: match tokens.expires_at {
+                Some(end) => Some(end.minus(ahead(end))),
+                // The upstream does not say when it ends, and can renew it.
+                None => tokens.refresh_token.as_ref().map(|_| now.plus(RENEW_AFTER)),
+            },
             lease: None,
         }
     }
@@ -169,6 +174,11 @@ impl UpstreamState {
         self.refresh
             .as_ref()
             .map(|token| RefreshToken::new(token.as_str()))
+    }
+
+    /// Whether the access token can be used at this moment, as far as the upstream said.
+    pub(crate) fn is_good(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
     }
 
     /// Whether the refresh token is still this one.
@@ -186,6 +196,8 @@ impl std::fmt::Debug for UpstreamState {
     }
 }
 
+/// A token of unknown life is renewed after this, where it can be.
+const RENEW_AFTER: Duration = Duration::from_secs(3600);
 /// An upstream token is refreshed at most this long before it ends.
 const AHEAD: Duration = Duration::from_secs(30);
 

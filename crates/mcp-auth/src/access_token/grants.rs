@@ -9,7 +9,7 @@ use std::{
 use super::{Grant, GrantHandle, Principal, upstream_token::GrantUpstream};
 use crate::{
     oauth::{Clock, Issuer, Random, Timestamp},
-    store::{Insert, Loaded, RecordKey, Records, Replace, StoreError, Version},
+    store::{IndexName, Insert, Loaded, RecordKey, Records, Replace, StoreError, Version},
     upstream::Upstream,
 };
 
@@ -137,7 +137,7 @@ impl Grants {
                 Ok(Some(principal))
             }
             Ok(_) => {
-                self.cache.forget(handle);
+                self.cache.remove(handle);
                 Ok(None)
             }
             Err(error) => match self
@@ -164,9 +164,38 @@ impl Grants {
             .with_client(grant.client.clone())
             .with_scopes(grant.scopes.clone())
             .with_grant(handle.log_name());
-        match self.itself.upgrade() {
-            Some(grants) => principal.with_upstream(Arc::new(GrantUpstream::new(grants, *handle))),
-            None => principal,
+        // Weak: the cache holds principals, and must not hold itself alive through them.
+        principal.with_upstream(Arc::new(GrantUpstream::new(self.itself.clone(), *handle)))
+    }
+
+    /// Ends every grant under an index name; says how many there were.
+    pub(crate) async fn revoke_all(
+        &self,
+        index: &IndexName,
+        reason: &'static str,
+    ) -> Result<usize, StoreError> {
+        let mut ended = 0;
+        let mut cursor = None;
+        loop {
+            let page = self.records.list(index, cursor.as_ref(), 100).await?;
+            for key in &page.keys {
+                let Some(found) = self.records.load::<Grant>(key).await? else {
+                    continue;
+                };
+                // The index holds hashed keys; the cache is told by the grant that was read.
+                self.records.remove(key).await?;
+                self.cache.clear();
+                tracing::info!(
+                    event = "grant_revoked",
+                    reason,
+                    client = found.value.client.as_str()
+                );
+                ended += 1;
+            }
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(ended),
+            }
         }
     }
 }
@@ -246,9 +275,26 @@ impl GrantCache {
         shard.entries.insert(*handle, entry);
     }
 
+    /// Drops what is known of a grant that was found to be gone.
+    fn remove(&self, handle: &GrantHandle) {
+        if let Some(mut shard) = self.shard(handle) {
+            shard.entries.remove(handle);
+        }
+    }
+
+    /// Drops what is known of a grant that is being ended, and what reads under way will find.
     fn forget(&self, handle: &GrantHandle) {
         if let Some(mut shard) = self.shard(handle) {
             shard.entries.remove(handle);
+            shard.forgotten += 1;
+        }
+    }
+
+    /// Drops everything: which entry a hashed key belongs to is not known.
+    fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.entries.clear();
             shard.forgotten += 1;
         }
     }

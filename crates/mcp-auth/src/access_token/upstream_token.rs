@@ -1,8 +1,9 @@
 //! The upstream tokens behind a grant: refreshed when they need it, by one process at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::Weak, time::Duration};
 
 use async_trait::async_trait;
+use tokio::task::JoinHandle;
 
 use super::{
     GrantHandle, Grants, LoadedGrant, UpstreamTokenError, UpstreamTokenSource,
@@ -14,6 +15,10 @@ use crate::{
     upstream::{UpstreamError, UpstreamTokens},
 };
 
+/// Of one attempt, whatever the upstream's own client allows itself.
+const DEADLINE: Duration = Duration::from_secs(12);
+/// After a failure while the token is still good.
+const REST: Duration = Duration::from_secs(5);
 /// How often a waiting process looks, and how often at most.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LOOKS: u32 = 200;
@@ -24,12 +29,12 @@ const WRITES: u32 = 40;
 /// The upstream tokens of one grant.
 #[derive(Debug)]
 pub(super) struct GrantUpstream {
-    grants: Arc<Grants>,
+    grants: Weak<Grants>,
     handle: GrantHandle,
 }
 
 impl GrantUpstream {
-    pub(super) const fn new(grants: Arc<Grants>, handle: GrantHandle) -> Self {
+    pub(super) const fn new(grants: Weak<Grants>, handle: GrantHandle) -> Self {
         Self { grants, handle }
     }
 }
@@ -37,7 +42,9 @@ impl GrantUpstream {
 #[async_trait]
 impl UpstreamTokenSource for GrantUpstream {
     async fn upstream_token(&self) -> Result<AccessToken, UpstreamTokenError> {
-        let loaded = self.grants.with_fresh_upstream(&self.handle).await?;
+        let grants = self.grants.upgrade();
+        let grants = grants.ok_or(UpstreamTokenError::Unavailable(None))?; // the server is gone
+        let loaded = grants.with_fresh_upstream(&self.handle).await?;
         Ok(loaded.value.upstream.access_token())
     }
 }
@@ -66,7 +73,7 @@ impl Grants {
             };
             let now = self.clock.now();
             let upstream = &loaded.value.upstream;
-            let still_good = upstream.expires_at.is_some_and(|end| now < end);
+            let still_good = upstream.is_good(now);
             if upstream
                 .lease
                 .as_ref()
@@ -88,21 +95,20 @@ impl Grants {
                 until: now.plus(Lease::LIFETIME),
             };
             let leased = self.change_upstream(handle, loaded, |upstream| {
-                upstream.lease = Some(lease.clone())
+                upstream.lease = Some(lease.clone());
             });
             if leased.await? == Replace::Conflict {
                 continue;
             }
-            match self.refresh_to_the_end(*handle, lease, refresh_token).await {
-                Ok(()) => {}
-                Err(UpstreamTokenError::Unavailable(_)) if still_good => {
-                    return self
-                        .load(handle)
-                        .await
-                        .map_err(away)?
-                        .ok_or(UpstreamTokenError::GrantGone);
-                }
-                Err(error) => return Err(error),
+            let refreshing = self.refresh_to_the_end(*handle, lease, refresh_token)?;
+            if still_good {
+                // Nobody has to wait for the next one while this one is good.
+                let loaded = self.load(handle).await.map_err(away)?;
+                return loaded.ok_or(UpstreamTokenError::GrantGone);
+            }
+            match refreshing.await {
+                Ok(refreshed) => refreshed?,
+                Err(error) => return Err(UpstreamTokenError::Unavailable(Some(error.into()))),
             }
         }
         Err(UpstreamTokenError::Unavailable(None))
@@ -123,22 +129,17 @@ impl Grants {
 
     /// In a task of its own: whoever asked may hang up, and an answer of an upstream that rotates its
     /// tokens must be kept all the same.
-    async fn refresh_to_the_end(
+    fn refresh_to_the_end(
         &self,
         handle: GrantHandle,
         lease: Lease,
         token: RefreshToken,
-    ) -> Result<(), UpstreamTokenError> {
-        let grants = self
-            .itself
-            .upgrade()
-            .ok_or(UpstreamTokenError::Unavailable(None))?;
-        let refreshing =
-            tokio::spawn(async move { grants.refresh_under(&handle, &lease, &token).await });
-        match refreshing.await {
-            Ok(refreshed) => refreshed,
-            Err(error) => Err(UpstreamTokenError::Unavailable(Some(error.into()))),
-        }
+    ) -> Result<JoinHandle<Result<(), UpstreamTokenError>>, UpstreamTokenError> {
+        let grants = self.itself.upgrade();
+        let grants = grants.ok_or(UpstreamTokenError::Unavailable(None))?;
+        Ok(tokio::spawn(async move {
+            grants.refresh_under(&handle, &lease, &token).await
+        }))
     }
 
     async fn refresh_under(
@@ -147,7 +148,8 @@ impl Grants {
         lease: &Lease,
         token: &RefreshToken,
     ) -> Result<(), UpstreamTokenError> {
-        match self.upstream.refresh(token).await {
+        let refreshed = tokio::time::timeout(DEADLINE, self.upstream.refresh(token)).await;
+        match refreshed.unwrap_or(Err(UpstreamError::Outage("it took too long"))) {
             Ok(tokens) => self.keep(handle, token, &tokens).await,
             Err(UpstreamError::InvalidGrant) => self.upstream_said_no(handle, token).await,
             Err(error) => {
@@ -225,13 +227,19 @@ impl Grants {
         Err(UpstreamTokenError::GrantGone)
     }
 
-    /// Takes the lease back, so that the next one need not wait for its end.
+    /// Takes the lease back, so that the next one need not wait for its end; while the token is good
+    /// there is no hurry, and the upstream is left alone for a moment.
     async fn give_up(&self, handle: &GrantHandle, lease: &Lease) {
         if let Ok(Some(loaded)) = self.load(handle).await
             && loaded.value.upstream.lease.as_ref() == Some(lease)
         {
+            let now = self.clock.now();
+            let rest = loaded.value.upstream.is_good(now).then(|| Lease {
+                holder: lease.holder,
+                until: now.plus(REST),
+            });
             let _ = self
-                .change_upstream(handle, loaded, |upstream| upstream.lease = None)
+                .change_upstream(handle, loaded, |upstream| upstream.lease = rest)
                 .await;
         }
     }

@@ -44,9 +44,18 @@ impl Admitted {
 /// A user who may not come in; the reason is for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not admitted: {reason}")]
+#[non_exhaustive]
 pub struct NotAdmitted {
     /// Why, in fixed words.
     pub reason: &'static str,
+}
+
+impl NotAdmitted {
+    /// For this reason.
+    #[must_use]
+    pub const fn because(reason: &'static str) -> Self {
+        Self { reason }
+    }
 }
 
 /// Whoever can sign in at the upstream comes in, with what they consented to.

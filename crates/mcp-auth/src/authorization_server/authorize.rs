@@ -223,7 +223,7 @@ impl KnownClient {
         Ok((challenge, resource, scopes))
     }
 
-    /// What is offered of what was asked for; everything that is offered if nothing was.
+    /// What is offered of what was asked for; the minimum if nothing was.
     ///
     /// What is not offered is left out, and the token response says so (OAuth 2.1 §3.2.2.1).
     /// `offline_access` asks for what every grant here has.
@@ -231,18 +231,18 @@ impl KnownClient {
         // The operator may limit a client; what a stranger registered with limits nobody, because a
         // host registers with the scopes of its first challenge and steps up later.
         let own = self.client.metadata().scope.as_ref();
-        let offered = match own.filter(|_| self.client.kind() == ClientKind::Preregistered) {
-            Some(own) => server.scopes.intersection(own),
-            None => server.scopes.clone(),
-        };
+        let own = own.filter(|_| self.client.kind() == ClientKind::Preregistered);
+        let allowed =
+            |scopes: &Scopes| own.map_or_else(|| scopes.clone(), |own| scopes.intersection(own));
         let asked: Scopes = asked
             .iter()
             .filter(|scope| scope.as_str() != "offline_access")
             .cloned()
             .collect();
-        let scopes = match asked.is_empty() {
-            true => offered,
-            false => offered.intersection(&asked),
+        let scopes = if asked.is_empty() {
+            allowed(&server.required_scopes)
+        } else {
+            allowed(&server.scopes).intersection(&asked)
         };
         (!scopes.is_empty()).then_some(scopes)
     }

@@ -110,22 +110,19 @@ impl Callback {
 
     async fn login(&self, server: &AuthorizationServer) -> Result<AuthorizationCode, LoginError> {
         self.check_issuer(server).await?;
+        let code = self.code()?;
         let first = self.use_once(server).await?;
-        let login = self.redeem(server, first).await?;
+        let login = self.redeem(server, first, &code).await?;
         let asked = self.pending.request();
         let admitted = server
             .admission
             .admit(&login.identity, asked.client(), asked.scopes())
-            .await
-            .map_err(|refusal| {
-                tracing::info!(
-                    event = "not_admitted",
-                    fault = "client",
-                    reason = refusal.reason
-                );
-                LoginError::Redirect(OAuthErrorCode::AccessDenied)
-            })?;
+            .await;
+        let admitted = admitted.map_err(|refusal| not_admitted(refusal.reason))?;
         let scopes = asked.scopes().intersection(&admitted.scopes);
+        if scopes.is_empty() {
+            return Err(not_admitted("admitted without any scope"));
+        }
         grant(server, asked, &login, scopes).await.map_err(|error| {
             tracing::error!(event = "login_not_stored", fault = "server", reason = %error);
             LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable)
@@ -149,8 +146,25 @@ impl Callback {
             fault = "upstream",
             "the callback names another issuer"
         );
-        self.use_once(server).await?;
         Err(LoginError::Redirect(OAuthErrorCode::ServerError))
+    }
+
+    /// The upstream's code. Without one nothing can be spent, so nothing is written down either: the
+    /// store holds what logins leave behind, not what anybody sends here.
+    fn code(&self) -> Result<AuthorizationCode, LoginError> {
+        if let Some(error) = self.form.get("error") {
+            // Only whether the user said no is taken over; the upstream's words are not.
+            let denied = error == "access_denied";
+            tracing::info!(event = "upstream_refused_login", fault = "upstream", denied);
+            let error = if denied {
+                OAuthErrorCode::AccessDenied
+            } else {
+                OAuthErrorCode::ServerError
+            };
+            return Err(LoginError::Redirect(error));
+        }
+        let code = self.form.get("code").map(AuthorizationCode::new);
+        code.ok_or(LoginError::Redirect(OAuthErrorCode::ServerError))
     }
 
     /// From here on this login cannot be finished a second time.
@@ -184,24 +198,12 @@ impl Callback {
         &self,
         server: &AuthorizationServer,
         _: FirstUse,
+        code: &AuthorizationCode,
     ) -> Result<UpstreamLogin, LoginError> {
-        if let Some(error) = self.form.get("error") {
-            // Only whether the user said no is taken over; the upstream's words are not.
-            let denied = error == "access_denied";
-            tracing::info!(event = "upstream_refused_login", fault = "upstream", denied);
-            let error = if denied {
-                OAuthErrorCode::AccessDenied
-            } else {
-                OAuthErrorCode::ServerError
-            };
-            return Err(LoginError::Redirect(error));
-        }
-        let code = self.form.get("code").map(AuthorizationCode::new);
-        let (Some(code), Some(verifier)) = (code, self.pending.verifier()) else {
-            return Err(LoginError::Redirect(OAuthErrorCode::ServerError));
-        };
+        let verifier = self.pending.verifier();
+        let verifier = verifier.ok_or(LoginError::Redirect(OAuthErrorCode::ServerError))?;
         let callback = server.public_url.join(paths::CALLBACK);
-        match server.upstream.redeem(&code, &verifier, &callback).await {
+        match server.upstream.redeem(code, &verifier, &callback).await {
             Ok(login) => Ok(login),
             Err(error) => {
                 tracing::error!(event = "upstream_login_failed", fault = "upstream", reason = %error);
@@ -230,6 +232,11 @@ impl Callback {
             }
         }
     }
+}
+
+fn not_admitted(reason: &'static str) -> LoginError {
+    tracing::info!(event = "not_admitted", fault = "client", reason);
+    LoginError::Redirect(OAuthErrorCode::AccessDenied)
 }
 
 /// Writes the grant, for as long as its code lives, and then the code.

@@ -169,8 +169,11 @@ fn opened(
             "the form of another browser",
         ));
     }
-    let age = server.clock.now().since(consent.created_at);
-    if age >= Lifetimes::LOGIN {
+    if !server
+        .clock
+        .now()
+        .is_within(consent.created_at, Lifetimes::LOGIN)
+    {
         return Err(expired("the form is too old"));
     }
     Ok(consent.request)

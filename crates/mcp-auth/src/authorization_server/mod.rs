@@ -71,6 +71,8 @@ pub(crate) struct AuthorizationServer {
     pub(crate) server_name: String,
     pub(crate) resources: Vec<ResourceIdentifier>,
     pub(crate) scopes: Scopes,
+    /// What every request at the MCP endpoint needs, and what is granted where nothing was asked for.
+    pub(crate) required_scopes: Scopes,
     pub(crate) scope_descriptions: ScopeDescriptions,
     pub(crate) upstream: Arc<dyn Upstream>,
     pub(crate) clients: Arc<dyn ClientResolver>,

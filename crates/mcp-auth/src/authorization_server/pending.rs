@@ -121,7 +121,11 @@ impl PendingAuthorization {
             .open_text(handle.0.as_bytes(), sealed)
             .ok()?;
         let pending: Self = serde_json::from_slice(&opened).ok()?;
-        (server.clock.now() < pending.expires_at()).then_some(pending)
+        let fresh = server
+            .clock
+            .now()
+            .is_within(pending.created_at, Lifetimes::LOGIN);
+        fresh.then_some(pending)
     }
 
     /// Makes the browser forget it.

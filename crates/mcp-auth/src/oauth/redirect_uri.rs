@@ -119,10 +119,11 @@ impl RedirectUri {
         }
     }
 
-    /// Whether it leads to this machine over http.
+    /// Whether it leads to this machine, over http or https.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        self.loopback_parts().is_some()
+        let web = self.is_https() || self.0.starts_with("http:");
+        web && is_loopback_host(split_port(self.destination()).0)
     }
 
     /// Whether it is an `https` URI.

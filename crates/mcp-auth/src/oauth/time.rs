@@ -34,12 +34,24 @@ impl Timestamp {
         Self(self.0.saturating_sub(duration.as_secs()))
     }
 
+    /// Whether something that began at `start` and lasts for `lifetime` is going on at this moment.
+    ///
+    /// A start in the future counts as over, but for a minute of difference between clocks: whatever
+    /// was over does not begin again because a clock was set back.
+    #[must_use]
+    pub fn is_within(self, start: Self, lifetime: Duration) -> bool {
+        start <= self.plus(SKEW) && self < start.plus(lifetime)
+    }
+
     /// How long it is from `earlier` to this; zero if `earlier` is not earlier.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
     }
 }
+
+/// How far two clocks, or one before and after it was set, may differ.
+const SKEW: Duration = Duration::from_secs(60);
 
 /// Tells the time, so that tests can move it.
 pub trait Clock: std::fmt::Debug + Send + Sync {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
-use super::{IndexName, Insert, Record, RecordKey, Replace, Sealer, Store, StoreError, Version};
+use super::{
+    Cursor, IndexName, IndexPage, Insert, Record, RecordKey, Replace, Sealer, Store, StoreError,
+    Version,
+};
 use crate::oauth::{Clock, Timestamp};
 
 /// Seals what it writes under the record's own key and opens what it reads, so that no store ever
@@ -83,6 +86,16 @@ impl Records {
 
     pub(crate) async fn remove(&self, key: &RecordKey) -> Result<(), StoreError> {
         self.store.remove(key).await
+    }
+
+    /// The keys under an index name; those of records that are gone may be among them.
+    pub(crate) async fn list(
+        &self,
+        index: &IndexName,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<IndexPage, StoreError> {
+        self.store.list(index, cursor, limit).await
     }
 
     fn seal<T: Serialize>(&self, key: &RecordKey, value: &T) -> Result<Vec<u8>, StoreError> {

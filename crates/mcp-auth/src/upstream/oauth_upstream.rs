@@ -1,10 +1,16 @@
 //! Any OAuth 2.0 or OpenID provider as upstream.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use oauth2::{CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use super::{
     ExpectedIssuer, Upstream, UpstreamAuthorization, UpstreamError, UpstreamLogin, UpstreamTokens,
@@ -16,6 +22,7 @@ use crate::{
     net::HttpClient,
     oauth::{
         AuthorizationCode, ClientSecret, Clock, CodeVerifier, Issuer, RefreshToken, SystemClock,
+        Timestamp,
     },
 };
 
@@ -30,14 +37,24 @@ pub struct OAuthUpstream {
     pub(super) http: Arc<dyn HttpClient>,
     pub(super) clock: Arc<dyn Clock>,
     issuer: Option<Issuer>,
-    endpoints: OnceCell<UpstreamEndpoints>,
+    discovered: Mutex<Discovered>,
+    attempts: AtomicU64,
     scopes: Vec<String>,
     namespace: String,
     display_host: String,
 }
 
+/// What discovery found, and when.
+#[derive(Debug, Default)]
+struct Discovered {
+    endpoints: Option<Arc<UpstreamEndpoints>>,
+    /// None where they were configured: those do not grow old.
+    read_at: Option<Timestamp>,
+}
+
 /// Builds an [`OAuthUpstream`].
 #[derive(Debug)]
+#[must_use]
 pub struct OAuthUpstreamBuilder {
     issuer: Option<String>,
     endpoints: Option<[String; 3]>,
@@ -75,22 +92,54 @@ impl OAuthUpstream {
     /// # Errors
     ///
     /// When its metadata cannot be read right now.
-    pub async fn userinfo_endpoint(&self) -> Result<&str, UpstreamError> {
-        Ok(&self.endpoints().await?.userinfo)
+    pub async fn userinfo_endpoint(&self) -> Result<String, UpstreamError> {
+        Ok(self.endpoints().await?.userinfo.clone())
     }
 
-    pub(super) async fn endpoints(&self) -> Result<&UpstreamEndpoints, UpstreamError> {
-        let find = || async {
-            match &self.issuer {
-                Some(issuer) => discover(&*self.http, issuer).await,
-                None => Err(UpstreamError::Refused(
-                    "it has neither issuer nor endpoints",
-                )),
+    /// The endpoints, read again after a day; old ones are good while new ones cannot be read.
+    ///
+    /// One caller reads. Whoever waited for a reading that failed shares its failure, so that a
+    /// provider that hangs costs a crowd one deadline, not one each.
+    pub(super) async fn endpoints(&self) -> Result<Arc<UpstreamEndpoints>, UpstreamError> {
+        let before = self.attempts.load(Ordering::SeqCst);
+        let mut discovered = self.discovered.lock().await;
+        let now = self.clock.now();
+        let known = discovered.endpoints.clone();
+        let fresh = discovered
+            .read_at
+            .is_none_or(|read| now.is_within(read, MAX_AGE));
+        match (known, &self.issuer) {
+            (Some(known), _) if fresh => Ok(known),
+            (known, Some(issuer)) => {
+                if self.attempts.load(Ordering::SeqCst) != before {
+                    return known.ok_or(UpstreamError::Outage(
+                        "its metadata could not be read just now",
+                    ));
+                }
+                let read = discover(&*self.http, issuer).await;
+                self.attempts.fetch_add(1, Ordering::SeqCst);
+                match (read, known) {
+                    (Ok(endpoints), _) => {
+                        let endpoints = Arc::new(endpoints);
+                        *discovered = Discovered {
+                            endpoints: Some(Arc::clone(&endpoints)),
+                            read_at: Some(now),
+                        };
+                        Ok(endpoints)
+                    }
+                    (Err(_), Some(old)) => Ok(old),
+                    (Err(error), None) => Err(error),
+                }
             }
-        };
-        self.endpoints.get_or_try_init(find).await
+            (_, None) => Err(UpstreamError::Refused(
+                "it has neither issuer nor endpoints",
+            )),
+        }
     }
 }
+
+/// Metadata is read again after this (RFC 8414 leaves it to us).
+const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 
 #[async_trait]
 impl Upstream for OAuthUpstream {
@@ -167,14 +216,12 @@ impl OAuthUpstreamBuilder {
 
     /// With the secret of our client there, sent in the `Authorization` header
     /// (`client_secret_basic`).
-    #[must_use]
     pub fn with_client_secret(mut self, secret: ClientSecret) -> Self {
         self.client_secret = Some(secret);
         self
     }
 
     /// With the scopes to ask for there, chosen by us and never by a host.
-    #[must_use]
     pub fn with_scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.scopes = scopes.into_iter().map(Into::into).collect();
         self
@@ -185,21 +232,18 @@ impl OAuthUpstreamBuilder {
     /// # Security
     ///
     /// Subjects are `namespace|sub`: two upstreams with one namespace would share users.
-    #[must_use]
     pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = Some(namespace.into());
         self
     }
 
     /// With another HTTP client than the built-in one.
-    #[must_use]
     pub fn with_http_client(mut self, http: Arc<dyn HttpClient>) -> Self {
         self.http = Some(http);
         self
     }
 
     /// With another clock than the system's.
-    #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
@@ -267,7 +311,11 @@ impl OAuthUpstreamBuilder {
             http,
             clock: self.clock,
             issuer,
-            endpoints: OnceCell::new_with(known),
+            discovered: Mutex::new(Discovered {
+                endpoints: known.map(Arc::new),
+                read_at: None,
+            }),
+            attempts: AtomicU64::new(0),
             scopes: self.scopes,
             namespace,
             display_host: host,

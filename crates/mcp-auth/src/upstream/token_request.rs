@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, pin::Pin, sync::Arc, time::Duration};
 
+use http::StatusCode;
 use oauth2::{
     AsyncHttpClient, AuthUrl, Client, ClientId, EndpointNotSet, EndpointSet, HttpRequest,
     HttpResponse, PkceCodeVerifier, RedirectUrl, RequestTokenError, StandardRevocableToken,
@@ -102,10 +103,23 @@ impl<'c> AsyncHttpClient<'c> for Door {
             if answer.status().is_server_error() {
                 return Err(HttpError::NoAnswer("the upstream answered 5xx".into()));
             }
-            Ok(answer.map(|body| body.to_vec()))
+            let mut answer = answer.map(|body| body.to_vec());
+            if answer.status().is_success() && is_an_error(answer.body()) {
+                *answer.status_mut() = StatusCode::BAD_REQUEST;
+            }
+            Ok(answer)
         })
     }
 }
+
+/// Some providers answer errors with 200.
+fn is_an_error(body: &[u8]) -> bool {
+    let answer = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    answer.get("error").is_some_and(Value::is_string) && answer.get("access_token").is_none()
+}
+
+/// What providers say instead of `invalid_grant`.
+const INVALID_GRANT_TOO: [&str; 2] = ["bad_refresh_token", "bad_verification_code"];
 
 fn tokens(
     upstream: &OAuthUpstream,
@@ -116,6 +130,11 @@ fn tokens(
             BasicErrorResponseType::InvalidGrant => UpstreamError::InvalidGrant,
             BasicErrorResponseType::InvalidClient => {
                 UpstreamError::Refused("it does not accept our client: check its id and secret")
+            }
+            BasicErrorResponseType::Extension(code)
+                if INVALID_GRANT_TOO.contains(&code.as_str()) =>
+            {
+                UpstreamError::InvalidGrant
             }
             BasicErrorResponseType::Extension(code) if code == "temporarily_unavailable" => {
                 UpstreamError::Outage("it says that it is temporarily unavailable")
@@ -225,6 +244,21 @@ impl TokenResponse for UpstreamTokenResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_is_one_whatever_its_status() {
+        assert!(is_an_error(
+            br#"{"error":"bad_refresh_token","error_description":"x"}"#
+        ));
+        for good in [
+            r#"{"access_token":"t"}"#,
+            r#"{"access_token":"t","error":""}"#,
+            "{}",
+            "<html>",
+        ] {
+            assert!(!is_an_error(good.as_bytes()), "{good}");
+        }
+    }
 
     /// TIM-04.
     #[test]

@@ -14,6 +14,7 @@
 mod harness;
 
 mod authorize;
+mod build;
 mod callback;
 mod client;
 mod client_authentication;

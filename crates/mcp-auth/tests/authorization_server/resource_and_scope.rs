@@ -3,7 +3,7 @@
 use mcp_auth::{authorization_server::clients::PreregisteredClients, oauth::Scopes};
 
 use crate::{
-    client::{Client, REDIRECT, authorize, token},
+    client::{Client, REDIRECT, authorize, get, mcp_status, opens, token},
     harness::Server,
 };
 
@@ -124,7 +124,7 @@ async fn what_is_not_offered_is_left_out_and_the_answer_says_so() {
 
 /// ASZ-20.
 #[tokio::test]
-async fn everything_that_is_offered_is_meant_where_no_scope_is_named() {
+async fn the_minimum_is_meant_where_no_scope_is_named() {
     let server = scoped().await;
     let client = Client::public(&server).await;
     for request in [
@@ -134,8 +134,36 @@ async fn everything_that_is_offered_is_meant_where_no_scope_is_named() {
     ] {
         let code = client.code_for(&server, &request).await;
         let answer = token(&server, &client.redemption(&server, &code)).await;
-        assert_eq!(answer.json()["scope"], "notes:read notes:write");
+        assert_eq!(answer.json()["scope"], "notes:read");
     }
+}
+
+/// RS-42.
+#[tokio::test]
+async fn what_is_offered_beyond_the_minimum_is_not_needed_at_the_endpoint() {
+    let server = scoped().await;
+    let client = Client::public(&server).await;
+    let refused = get(&server, "/mcp").await;
+    assert!(
+        refused
+            .header("www-authenticate")
+            .unwrap()
+            .contains("scope=\"notes:read\"")
+    );
+    let code = client.code_for(&server, &client.request(&server)).await;
+    let tokens = token(&server, &client.redemption(&server, &code))
+        .await
+        .tokens();
+    assert!(opens(&server, &tokens.access).await);
+    // Only what is not the minimum: good for the authorization server, too weak for the endpoint.
+    let request = client.request(&server).and("scope", "notes:write");
+    let code = client.code_for(&server, &request).await;
+    let answer = token(&server, &client.redemption(&server, &code)).await;
+    assert_eq!(answer.json()["scope"], "notes:write");
+    assert_eq!(
+        mcp_status(&server, "/mcp", &answer.tokens().access).await,
+        403
+    );
 }
 
 /// DCR-19, ASZ-19.

@@ -15,12 +15,21 @@ use crate::{
 
 /// A memory store that remembers every byte it was ever given.
 #[derive(Debug, Default)]
-struct Witness {
+pub struct Witness {
     inner: MemoryStore,
+    promises: Option<Capabilities>,
     seen: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Witness {
+    /// One that says it can do this, whatever it can.
+    pub fn promising(promises: Capabilities) -> Self {
+        Self {
+            promises: Some(promises),
+            ..Self::default()
+        }
+    }
+
     fn saw(&self, key: &RecordKey, record: &Record) {
         let mut seen = self.seen.lock().unwrap();
         seen.push(key.as_bytes().to_vec());
@@ -45,7 +54,7 @@ impl Witness {
 #[async_trait]
 impl Store for Witness {
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+        self.promises.unwrap_or_else(|| self.inner.capabilities())
     }
 
     async fn insert(&self, key: &RecordKey, record: Record) -> Result<Insert, StoreError> {
@@ -159,5 +168,35 @@ async fn strangers_write_nothing_into_the_store() {
         crate::client::get(&server, "/callback?state=x&code=y").await;
     }
     register(&server, &serde_json::json!({})).await;
+    assert_eq!(witness.writes(), 0);
+}
+
+/// DCR-13. Coming back without a code leaves nothing behind either.
+#[tokio::test]
+async fn a_login_that_ends_without_a_code_writes_nothing() {
+    let (server, witness) = witnessed().await;
+    let client = Client::public(&server).await;
+    for error in ["access_denied", "server_error"] {
+        server
+            .upstream
+            .change_faults(|faults| faults.error_on_authorize = Some(error.to_owned()));
+        for _ in 0..3 {
+            let request = client.request(&server);
+            let back = approve(&server, &mut server.browser(), &client, &request).await;
+            assert_eq!(back.error(), Some(error));
+        }
+    }
+    server.upstream.change_faults(|faults| {
+        faults.error_on_authorize = None;
+        faults.wrong_iss = true;
+    });
+    let back = approve(
+        &server,
+        &mut server.browser(),
+        &client,
+        &client.request(&server),
+    )
+    .await;
+    assert_eq!(back.error(), Some("server_error"));
     assert_eq!(witness.writes(), 0);
 }

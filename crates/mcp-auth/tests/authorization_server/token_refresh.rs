@@ -152,9 +152,12 @@ async fn another_client_gets_nothing_and_spends_nothing() {
 #[tokio::test]
 async fn scope_can_be_narrowed_and_is_whole_again_afterwards() {
     let scopes = Scopes::parse("notes:read notes:write").unwrap();
-    let server = Server::builder(|tier| tier.with_scopes(scopes))
-        .start()
-        .await;
+    let server = Server::builder(|tier| {
+        tier.with_scopes(scopes.clone())
+            .with_required_scopes(scopes)
+    })
+    .start()
+    .await;
     let client = Client::public(&server).await;
     let tokens = client.tokens(&server).await;
     let form = client

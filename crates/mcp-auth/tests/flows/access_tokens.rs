@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_auth::store::KeyRing;
+use mcp_auth::{oauth::ClientId, store::KeyRing};
 
 use crate::rig::{Rig, assert_invalid_grant};
 
@@ -52,4 +52,55 @@ async fn a_revoked_grant_takes_all_its_tokens_along() {
     for token in &issued {
         assert_eq!(rig.whoami(token).await.status, 401);
     }
+}
+
+/// RS-13. The operator shows a user out: everywhere, within the bound, and nobody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_operator_ends_the_grants_of_one_user_or_one_client() {
+    let rig = Rig::plan().instances(2).start().await;
+    let (alice, again, bob) = (
+        rig.sign_in().await,
+        rig.sign_in().await,
+        rig.sign_in_as("bob", "builder").await,
+    );
+    let subject = rig.whoami(&alice.tokens.access_token).await.body["subject"].clone();
+    let subject = subject.as_str().unwrap();
+    let at_second = || rig.whoami_at(1, &alice.tokens.access_token);
+    assert_eq!(at_second().await.status, 200);
+    assert_eq!(
+        rig.instances[0]
+            .tier
+            .revoke_grants_of_subject(subject)
+            .await
+            .unwrap(),
+        2
+    );
+    for session in [&alice, &again] {
+        assert_invalid_grant(&session.refresh().await);
+        assert_eq!(
+            rig.whoami_at(0, &session.tokens.access_token).await.status,
+            401
+        );
+    }
+    rig.clock.advance(Duration::from_secs(6));
+    assert_eq!(at_second().await.status, 401);
+    assert_eq!(rig.whoami(&bob.tokens.access_token).await.status, 200);
+    let client = ClientId::parse(&bob.registration.client_id).unwrap();
+    assert_eq!(
+        rig.instances[0]
+            .tier
+            .revoke_grants_of_client(&client)
+            .await
+            .unwrap(),
+        1
+    );
+    assert_eq!(rig.whoami_at(0, &bob.tokens.access_token).await.status, 401);
+    assert_eq!(
+        rig.instances[0]
+            .tier
+            .revoke_grants_of_subject(subject)
+            .await
+            .unwrap(),
+        0
+    );
 }

@@ -91,3 +91,15 @@ async fn a_session_that_was_used_in_the_future_goes_on_in_the_present() {
     let told = rig.upstream_token(&session.tokens.access_token).await;
     assert!(told.body["upstream"].is_string());
 }
+
+/// TIM-02.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_jump_back_does_not_stretch_the_grace() {
+    let rig = Rig::start().await;
+    let mut session = rig.sign_in().await;
+    let first = session.refresh_token().clone();
+    session.renew().await;
+    rig.clock.rewind(HOUR);
+    rig.clock.advance(Duration::from_secs(3000));
+    assert_invalid_grant(&session.refresh_with(&first).await);
+}

@@ -81,12 +81,11 @@ fn turn(
         return Ok(Turn::Advance);
     }
     let before = token.generation.checked_add(1) == Some(state.generation);
-    let age = server.clock.now().since(state.rotated_at);
-    Ok(if before && age < server.lifetimes.refresh_grace {
-        Turn::Again
-    } else {
-        Turn::Reuse
-    })
+    let grace = server.lifetimes.refresh_grace;
+    if before && server.clock.now().is_within(state.rotated_at, grace) {
+        return Ok(Turn::Again);
+    }
+    Ok(Turn::Reuse)
 }
 
 fn check(

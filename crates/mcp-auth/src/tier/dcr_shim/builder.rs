@@ -20,6 +20,7 @@ use crate::{
 
 /// Builds a [`DcrShim`].
 #[derive(Debug)]
+#[must_use]
 pub struct DcrShimBuilder {
     public_url: PublicUrl,
     upstream: Arc<dyn Upstream>,
@@ -29,8 +30,10 @@ pub struct DcrShimBuilder {
     key_ring: Option<KeyRing>,
     store: Option<Arc<dyn Store>>,
     scopes: Option<Scopes>,
+    required_scopes: Option<Scopes>,
     scope_descriptions: ScopeDescriptions,
     preregistered: Option<PreregisteredClients>,
+    further_clients: Vec<Arc<dyn ClientResolver>>,
     registration: bool,
     redirect_schemes: Vec<String>,
     denied: Vec<ClientId>,
@@ -57,8 +60,10 @@ impl DcrShimBuilder {
             key_ring: None,
             store: None,
             scopes: None,
+            required_scopes: None,
             scope_descriptions: ScopeDescriptions::default(),
             preregistered: None,
+            further_clients: Vec::new(),
             registration: true,
             redirect_schemes: Vec::new(),
             denied: Vec::new(),
@@ -107,28 +112,22 @@ impl DcrShimBuilder {
         if !environment.rate_limits {
             self.limits = RateLimits::off();
         }
-        if environment.approve {
-            self.consent = ConsentRule::InsecureApprove;
-        }
         Ok(self)
     }
 
     /// With the MCP endpoint at another path than `/mcp`.
-    #[must_use]
     pub fn with_mcp_path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
         self
     }
 
     /// With one more MCP endpoint on this origin: a resource of its own, whose tokens open no other.
-    #[must_use]
     pub fn with_resource(mut self, path: impl Into<String>) -> Self {
         self.further_paths.push(path.into());
         self
     }
 
     /// With a name that the pages show; by default the host of the public URL.
-    #[must_use]
     pub fn with_server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self
@@ -137,42 +136,52 @@ impl DcrShimBuilder {
     /// With the keys that everything is sealed under.
     ///
     /// Without them a fresh key is made, which is taken on loopback with the memory store only.
-    #[must_use]
     pub fn with_key_ring(mut self, key_ring: KeyRing) -> Self {
         self.key_ring = Some(key_ring);
         self
     }
 
     /// With another store than memory.
-    #[must_use]
     pub fn with_store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
         self
     }
 
-    /// With the scopes offered; `mcp:tools` by default. Each is also needed at the MCP endpoint.
-    #[must_use]
+    /// With the scopes that hosts may ask for; `mcp:tools` by default.
+    ///
+    /// The first of them is needed for every request, unless
+    /// [`DcrShimBuilder::with_required_scopes`] says otherwise; the others are for tools to look at.
     pub fn with_scopes(mut self, scopes: Scopes) -> Self {
         self.scopes = Some(scopes);
         self
     }
 
+    /// With the scopes, out of those offered, that every request at the MCP endpoint needs. They are
+    /// what the challenge names, and what a host gets that asks for nothing in particular.
+    pub fn with_required_scopes(mut self, scopes: Scopes) -> Self {
+        self.required_scopes = Some(scopes);
+        self
+    }
+
     /// With the words the consent page has for scopes.
-    #[must_use]
     pub fn with_scope_descriptions(mut self, descriptions: ScopeDescriptions) -> Self {
         self.scope_descriptions = descriptions;
         self
     }
 
     /// With clients that the operator registered.
-    #[must_use]
     pub fn with_preregistered_clients(mut self, clients: PreregisteredClients) -> Self {
         self.preregistered = Some(clients);
         self
     }
 
+    /// With clients known in a way of your own; asked after those the operator registered.
+    pub fn with_clients(mut self, clients: Arc<dyn ClientResolver>) -> Self {
+        self.further_clients.push(clients);
+        self
+    }
+
     /// Without dynamic registration: only pre-registered clients are known.
-    #[must_use]
     pub const fn without_registration(mut self) -> Self {
         self.registration = false;
         self
@@ -180,7 +189,6 @@ impl DcrShimBuilder {
 
     /// With further dotless private-use schemes that clients may register redirect URIs with, such as
     /// `myeditor`; `cursor`, `vscode`, `vscode-insiders` and `windsurf` are known.
-    #[must_use]
     pub fn with_redirect_schemes<S: Into<String>>(
         mut self,
         schemes: impl IntoIterator<Item = S>,
@@ -190,56 +198,55 @@ impl DcrShimBuilder {
     }
 
     /// Refuses dynamic clients that registered before this moment; they can register again.
-    #[must_use]
     pub const fn refuse_registrations_before(mut self, moment: Timestamp) -> Self {
         self.refuse_registrations_before = Some(moment);
         self
     }
 
-    /// Refuses these dynamic clients.
-    #[must_use]
+    /// Refuses these dynamic clients, at the authorization and the token endpoint.
+    ///
+    /// An access token that one of them has already ends by itself, within its lifetime; to end it
+    /// now, see [`DcrShim::revoke_grants_of_client`].
     pub fn with_denied_clients(mut self, clients: impl IntoIterator<Item = ClientId>) -> Self {
         self.denied.extend(clients);
         self
     }
 
     /// With other pages than the built-in ones.
-    #[must_use]
     pub fn with_pages(mut self, pages: Arc<dyn Pages>) -> Self {
         self.pages = Some(pages);
         self
     }
 
     /// With a rule for who may come in after the upstream login; everyone by default.
-    #[must_use]
     pub fn with_admission(mut self, admission: Arc<dyn Admission>) -> Self {
         self.admission = admission;
         self
     }
 
-    /// With further origins whose pages may call the MCP endpoint.
-    #[must_use]
-    pub fn with_allowed_origins(mut self, origins: impl IntoIterator<Item = String>) -> Self {
-        self.allowed_origins.extend(origins);
+    /// With further origins whose pages may call the MCP endpoint, such as `https://app.example.com`.
+    pub fn with_allowed_origins<S: Into<String>>(
+        mut self,
+        origins: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.allowed_origins
+            .extend(origins.into_iter().map(Into::into));
         self
     }
 
     /// With access tokens that live this long; an hour by default.
-    #[must_use]
     pub const fn with_access_token_lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetimes.access_token = lifetime;
         self
     }
 
     /// With grants that end after this long without use; thirty days by default.
-    #[must_use]
     pub const fn with_refresh_token_lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetimes.refresh_token = lifetime;
         self
     }
 
     /// With codes that live this long; a minute by default.
-    #[must_use]
     pub const fn with_code_lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetimes.code = lifetime;
         self
@@ -247,7 +254,6 @@ impl DcrShimBuilder {
 
     /// With this long for a host to ask again for a refresh whose answer was lost; a minute by
     /// default, zero turns it off.
-    #[must_use]
     pub const fn with_refresh_grace(mut self, grace: Duration) -> Self {
         self.lifetimes.refresh_grace = grace;
         self
@@ -255,7 +261,6 @@ impl DcrShimBuilder {
 
     /// With revocations elsewhere seen here at the latest after this; five seconds by default, zero
     /// reads the store on every request.
-    #[must_use]
     pub const fn with_revocation_bound(mut self, bound: Duration) -> Self {
         self.grants.revocation_bound = bound;
         self
@@ -266,14 +271,12 @@ impl DcrShimBuilder {
     /// # Security
     ///
     /// During an outage of the store a revocation is seen this late.
-    #[must_use]
     pub const fn serve_until(mut self, max_age: Duration) -> Self {
         self.grants.serve_until = Some(max_age);
         self
     }
 
     /// Without rate limits, for example where a reverse proxy has them.
-    #[must_use]
     pub fn without_rate_limits(mut self) -> Self {
         self.limits = RateLimits::off();
         self
@@ -285,21 +288,18 @@ impl DcrShimBuilder {
     ///
     /// Without consent any website can have a client registered and collect a code for whoever is
     /// signed in at the upstream. `build` refuses it unless the public URL is loopback.
-    #[must_use]
     pub const fn insecure_approve_without_consent(mut self) -> Self {
         self.consent = ConsentRule::InsecureApprove;
         self
     }
 
     /// With another clock than the system's.
-    #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
     /// With another source of randomness than the system's.
-    #[must_use]
     pub fn with_random(mut self, random: Arc<dyn Random>) -> Self {
         self.random = random;
         self
@@ -317,6 +317,8 @@ impl DcrShimBuilder {
                 "consent can be left out on loopback only: users elsewhere must be asked".into(),
             ));
         }
+        self.check_lifetimes()?;
+        self.check_redirect_schemes()?;
         let issuer = self
             .public_url
             .issuer()
@@ -342,16 +344,12 @@ impl DcrShimBuilder {
             Arc::clone(&grants),
             Arc::clone(&self.clock),
         );
-        let scopes = match self.scopes {
-            Some(scopes) => scopes,
-            None => Scopes::parse("mcp:tools")
-                .map_err(|e| BuildError::argument("scopes", e.to_string()))?,
-        };
+        let (scopes, required_scopes) = self.scopes()?;
         let resource_server = |path: &str| {
             ResourceServer::builder(self.public_url.clone(), path, Arc::new(tokens.clone()))
                 .with_issuer(issuer.clone())
-                .with_required_scopes(scopes.clone())
-                .with_scopes_supported(scopes.clone())
+                .with_required_scopes(required_scopes.clone())
+                .with_scopes_supported(required_scopes.clone())
                 .with_allowed_origins(self.allowed_origins.iter().cloned())
                 .with_session_sealer(sealer(Purpose::SessionId))
                 .with_stream_check(self.grants.revocation_bound.max(Duration::from_secs(1)))
@@ -376,6 +374,9 @@ impl DcrShimBuilder {
         if let Some(preregistered) = self.preregistered {
             clients = clients.then(Arc::new(preregistered));
         }
+        for further in self.further_clients {
+            clients = clients.then(further);
+        }
         if let Some(dynamic) = &dynamic {
             clients = clients.then(Arc::clone(dynamic) as Arc<dyn ClientResolver>);
         }
@@ -389,6 +390,7 @@ impl DcrShimBuilder {
                 .map(|server| server.resource().clone())
                 .collect(),
             scopes,
+            required_scopes,
             scope_descriptions: self.scope_descriptions,
             upstream: self.upstream,
             clients: Arc::new(clients),
@@ -414,6 +416,92 @@ impl DcrShimBuilder {
             server: Arc::new(server),
             resource_servers,
         })
+    }
+
+    /// The scopes offered and the scopes required of them.
+    fn scopes(&self) -> Result<(Scopes, Scopes), BuildError> {
+        let broken = |reason: &'static str| BuildError::argument("scopes", reason);
+        let offered = match &self.scopes {
+            Some(scopes) => scopes.clone(),
+            None => Scopes::parse("mcp:tools").map_err(|e| broken(e.rule()))?,
+        };
+        if offered.is_empty() {
+            return Err(broken("offer at least one, such as mcp:tools"));
+        }
+        let required = match &self.required_scopes {
+            Some(scopes) => scopes.clone(),
+            None => offered.iter().take(1).cloned().collect(),
+        };
+        if required.is_empty() || !offered.contains_all(&required) {
+            return Err(BuildError::argument(
+                "required scopes",
+                "must be at least one, and among the scopes offered",
+            ));
+        }
+        Ok((offered, required))
+    }
+
+    /// Lifetimes are whole seconds, and bounded by what the specifications say of them.
+    fn check_lifetimes(&self) -> Result<(), BuildError> {
+        const DAY: u64 = 24 * 3600;
+        let lifetimes = &self.lifetimes;
+        for (argument, value, least, most) in [
+            ("access token lifetime", lifetimes.access_token, 1, DAY),
+            (
+                "refresh token lifetime",
+                lifetimes.refresh_token,
+                1,
+                3650 * DAY,
+            ),
+            ("code lifetime", lifetimes.code, 1, 600),
+            ("refresh grace", lifetimes.refresh_grace, 0, 3600),
+            ("revocation bound", self.grants.revocation_bound, 0, 3600),
+        ] {
+            if value.subsec_nanos() != 0 || !(least..=most).contains(&value.as_secs()) {
+                return Err(BuildError::argument(
+                    argument,
+                    format!("must be whole seconds from {least} to {most}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A scheme that runs or shows what a stranger wrote is no place to send a browser.
+    fn check_redirect_schemes(&self) -> Result<(), BuildError> {
+        const NEVER: [&str; 11] = [
+            "javascript",
+            "data",
+            "file",
+            "vbscript",
+            "blob",
+            "about",
+            "http",
+            "https",
+            "ftp",
+            "ws",
+            "wss",
+        ];
+        let legal = |scheme: &str| {
+            let mut bytes = scheme.bytes();
+            bytes.next().is_some_and(|b| b.is_ascii_lowercase())
+                && bytes
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b))
+        };
+        match self
+            .redirect_schemes
+            .iter()
+            .find(|s| NEVER.contains(&s.as_str()) || !legal(s))
+        {
+            None => Ok(()),
+            Some(scheme) => Err(BuildError::argument(
+                "redirect schemes",
+                format!(
+                    "`{}` cannot be one: name an application's own scheme, in lower case",
+                    scheme.escape_debug()
+                ),
+            )),
+        }
     }
 
     /// The keys that were given, or a fresh one where losing it loses nothing that should last.

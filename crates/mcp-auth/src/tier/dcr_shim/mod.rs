@@ -8,8 +8,12 @@ pub use builder::DcrShimBuilder;
 
 use super::Tier;
 use crate::{
-    authorization_server::AuthorizationServer, net::EndpointSet, oauth::PublicUrl,
-    resource_server::ResourceServers, upstream::Upstream,
+    authorization_server::AuthorizationServer,
+    net::EndpointSet,
+    oauth::{ClientId, PublicUrl},
+    resource_server::ResourceServers,
+    store::{IndexName, StoreError},
+    upstream::Upstream,
 };
 
 /// Tier 2b: hosts register at our `/register`, users consent on our page and sign in at the upstream,
@@ -36,9 +40,37 @@ pub struct DcrShim {
 impl DcrShim {
     /// A server that hosts see at `public_url`, whose users sign in at `upstream`; the redirect URI of
     /// our client there is `public_url` + `/callback`.
-    #[must_use]
     pub fn builder(public_url: PublicUrl, upstream: Arc<dyn Upstream>) -> DcrShimBuilder {
         DcrShimBuilder::new(public_url, upstream)
+    }
+
+    /// Ends every grant of a user, through whichever clients; says how many there were.
+    ///
+    /// The subject is what [`Principal::subject`](crate::Principal::subject) says: the upstream's
+    /// namespace, `|`, the user there. Other processes see it within the revocation bound.
+    ///
+    /// # Errors
+    ///
+    /// When the store is away; some of the grants may be ended by then.
+    pub async fn revoke_grants_of_subject(&self, subject: &str) -> Result<usize, StoreError> {
+        let index = IndexName::new("subject", subject.as_bytes());
+        self.server
+            .grants
+            .revoke_all(&index, "the operator ended a user's grants")
+            .await
+    }
+
+    /// Ends every grant of a client, for whichever users; says how many there were.
+    ///
+    /// # Errors
+    ///
+    /// When the store is away; some of the grants may be ended by then.
+    pub async fn revoke_grants_of_client(&self, client: &ClientId) -> Result<usize, StoreError> {
+        let index = IndexName::new("client", client.as_str().as_bytes());
+        self.server
+            .grants
+            .revoke_all(&index, "the operator ended a client's grants")
+            .await
     }
 }
 

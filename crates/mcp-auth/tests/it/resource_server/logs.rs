@@ -56,6 +56,10 @@ async fn ask(header: Option<&str>) -> Result<Response<ResponseBody<String>>, Inn
 // RS-23, RS-24
 #[tokio::test]
 async fn a_refusal_is_one_event_with_reason_fault_and_id_but_no_token() {
+    // What is enabled is remembered per event for the whole process, and other tests run beside this
+    // one without a subscriber: a global one that wants everything keeps all of them on.
+    let everything = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
+    let _ = everything.with_writer(std::io::sink).try_init();
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)

@@ -1,0 +1,95 @@
+//! What `DcrShim` refuses to start with.
+
+use std::{sync::Arc, time::Duration};
+
+use mcp_auth::{
+    BuildError, DcrShim,
+    oauth::{PublicUrl, Scopes},
+    store::{Capabilities, KeyRing},
+    tier::DcrShimBuilder,
+    upstream::OAuthUpstream,
+};
+
+use crate::{harness::KEY, storage::Witness};
+
+fn builder(url: &str) -> DcrShimBuilder {
+    let upstream = OAuthUpstream::with_issuer("https://id.example", "c")
+        .build()
+        .unwrap();
+    DcrShim::builder(PublicUrl::parse(url).unwrap(), Arc::new(upstream))
+}
+
+fn local() -> DcrShimBuilder {
+    builder("http://127.0.0.1:8000")
+}
+
+fn refusal(builder: DcrShimBuilder) -> String {
+    let refused: BuildError = builder.build().expect_err("it must not start");
+    refused.to_string()
+}
+
+#[tokio::test]
+async fn nothing_unsafe_is_built() {
+    let public = || builder("https://mcp.example.com");
+    assert!(local().build().is_ok());
+    assert!(refusal(public()).contains("MCP_AUTH_KEY"));
+    let ring = || KeyRing::parse(KEY).unwrap();
+    assert!(public().with_key_ring(ring()).build().is_ok());
+    let unasked = public()
+        .with_key_ring(ring())
+        .insecure_approve_without_consent();
+    assert!(refusal(unasked).contains("loopback"));
+    // A store that outlives the process would hold records that no key opens any more.
+    let kept = Arc::new(Witness::promising(Capabilities::durable_and_shared()));
+    assert!(refusal(local().with_store(kept)).contains("outlives"));
+}
+
+#[tokio::test]
+async fn an_argument_that_cannot_be_used_is_named() {
+    let second = Duration::from_secs(1);
+    let scopes = |text| Scopes::parse(text).unwrap();
+    for (wrong, name) in [
+        (local().with_code_lifetime(601 * second), "code lifetime"),
+        (local().with_code_lifetime(Duration::ZERO), "code lifetime"),
+        (
+            local().with_access_token_lifetime(Duration::from_millis(1500)),
+            "access token lifetime",
+        ),
+        (
+            local().with_access_token_lifetime(86_401 * second),
+            "access token lifetime",
+        ),
+        (local().with_refresh_grace(3601 * second), "refresh grace"),
+        (
+            local().with_revocation_bound(3601 * second),
+            "revocation bound",
+        ),
+        (local().with_scopes(Scopes::empty()), "scopes"),
+        (
+            local().with_required_scopes(scopes("files:read")),
+            "required scopes",
+        ),
+        (
+            local().with_scopes(scopes("offline_access")),
+            "required scopes",
+        ),
+        (
+            local().with_redirect_schemes(["javascript"]),
+            "redirect schemes",
+        ),
+        (
+            local().with_redirect_schemes(["MyEditor"]),
+            "redirect schemes",
+        ),
+        (local().with_redirect_schemes(["a:b"]), "redirect schemes"),
+        (local().with_mcp_path("mcp"), "path"),
+        (
+            local().with_allowed_origins(["https://app.example/"]),
+            "allowed origins",
+        ),
+    ] {
+        let said = refusal(wrong);
+        assert!(said.starts_with(name), "{name}: {said}");
+    }
+    assert!(local().with_redirect_schemes(["myeditor"]).build().is_ok());
+}
