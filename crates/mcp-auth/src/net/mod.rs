@@ -3,6 +3,7 @@
 mod body;
 mod client_address;
 mod endpoint_set;
+mod host;
 mod http_client;
 #[cfg(feature = "http-client")]
 mod reqwest_client;
@@ -11,6 +12,7 @@ pub use body::ResponseBody;
 pub(crate) use body::Watch;
 pub use client_address::{ClientAddress, TrustedProxies};
 pub use endpoint_set::EndpointSet;
+pub(crate) use host::{named_authority, names};
 pub use http_client::{HttpClient, HttpError};
 #[cfg(feature = "http-client")]
 pub use reqwest_client::ReqwestClient;
