@@ -82,6 +82,5 @@ mod tests {
         }
         assert!(names("[::1]:80", "http://[::1]"));
         assert!(!names("127.0.0.1:443", "http://127.0.0.1"));
-        assert!(!names("h.example:8443:443", "https://h.example:8443"));
     }
 }
