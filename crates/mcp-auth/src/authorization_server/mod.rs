@@ -55,7 +55,7 @@ pub(crate) use limits::RateLimits;
 
 use crate::{
     access_token::{Grants, SealedTokens},
-    net::EndpointSet,
+    net::{EndpointSet, empty, open_to_everyone, preflight_for_everyone},
     oauth::{Clock, Issuer, PublicUrl, Random, ResourceIdentifier, Scopes},
     store::{Records, Sealer},
     upstream::Upstream,
@@ -130,9 +130,9 @@ impl EndpointSet for AuthorizationServer {
         if let Some(methods) = open_to_browsers(path) {
             // CORS for browser-based hosts; never on a page (OAuth 2.1 §3.1, §3.2).
             if request.method() == Method::OPTIONS {
-                return response::preflight(methods);
+                return preflight_for_everyone(methods);
             }
-            return response::with_cors(self.answer_call(&request).await);
+            return open_to_everyone(self.answer_call(&request).await);
         }
         match (path, request.method()) {
             (paths::AUTHORIZE, &Method::GET) => authorize::authorize(self, &request).await,
@@ -140,7 +140,7 @@ impl EndpointSet for AuthorizationServer {
             (paths::CALLBACK, &Method::GET) => callback::finish(self, &request).await,
             (paths::CONSENT, _) => response::method_not_allowed("POST"),
             (paths::AUTHORIZE | paths::CALLBACK, _) => response::method_not_allowed("GET"),
-            _ => response::empty(StatusCode::NOT_FOUND),
+            _ => empty(StatusCode::NOT_FOUND),
         }
     }
 }
@@ -163,7 +163,7 @@ impl AuthorizationServer {
 /// The methods of the endpoints that scripts in browsers may call.
 fn open_to_browsers(path: &str) -> Option<&'static str> {
     match path {
-        paths::METADATA | paths::OPENID_METADATA | paths::JWKS => Some("GET, OPTIONS"),
+        paths::METADATA | paths::OPENID_METADATA | paths::JWKS => Some("GET, HEAD, OPTIONS"),
         paths::REGISTER | paths::TOKEN => Some("POST, OPTIONS"),
         _ => None,
     }

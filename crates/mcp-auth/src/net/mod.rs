@@ -2,6 +2,8 @@
 
 mod body;
 mod client_address;
+mod cors;
+mod empty;
 mod endpoint_set;
 mod host;
 mod http_client;
@@ -11,6 +13,8 @@ mod reqwest_client;
 pub use body::ResponseBody;
 pub(crate) use body::Watch;
 pub use client_address::{ClientAddress, TrustedProxies};
+pub(crate) use cors::{open_to_everyone, preflight_for_everyone};
+pub(crate) use empty::empty;
 pub use endpoint_set::EndpointSet;
 pub(crate) use host::{named_authority, names};
 pub use http_client::{HttpClient, HttpError};
