@@ -31,6 +31,7 @@ pub mod clients;
 mod consent;
 mod cookies;
 mod form_body;
+mod invisible;
 mod jwks;
 mod lifetimes;
 mod limits;
