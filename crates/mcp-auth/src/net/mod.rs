@@ -1,6 +1,7 @@
 //! The one door to the network: what our endpoints read and answer, and the client that calls out.
 
 mod body;
+mod causes;
 mod client_address;
 mod cors;
 mod empty;
@@ -12,6 +13,7 @@ mod reqwest_client;
 
 pub use body::ResponseBody;
 pub(crate) use body::Watch;
+pub(crate) use causes::Causes;
 pub use client_address::{ClientAddress, TrustedProxies};
 pub(crate) use cors::{open_to_everyone, preflight_for_everyone};
 pub(crate) use empty::empty;
