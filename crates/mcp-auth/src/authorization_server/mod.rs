@@ -4,22 +4,29 @@
 //!
 //! | check | register | authorize | consent | callback | token |
 //! |---|---|---|---|---|---|
-//! | rate limit of the caller's network | 1 | 1 | 1 | 1 | last, of failed requests; before 4 for one client's secret |
-//! | method, content type, size, parameters readable | 2 | 2 | 3 | 3 | 2 |
-//! | own host name (pages only) | – | 3 | 2 | 2 | – |
-//! | client known | – | 4 | – | – | 3 |
-//! | client authenticated | – | – | – | – | 4 |
-//! | redirection URI well formed, or equal to a registered one | 3 | 5 | – | – | 6 |
-//! | parameters sent once, `state` short enough | – | 6 | – | – | 2 |
-//! | `response_type`, `response_mode` | 4 | 7 | – | – | – |
-//! | PKCE `S256` | – | 8 | – | – | 7 |
-//! | resource is ours, or the one authorized | – | 9 | – | – | 8 |
-//! | scopes offered, or within what was granted | 5 | 10 | – | – | 9 |
-//! | sealed by us, for this browser, in time | – | – | 4 | 4 | – |
-//! | the user's decision | – | – | 5 | – | – |
-//! | upstream `iss` | – | – | – | 5 | – |
-//! | not used before | – | – | – | 6 | 10 |
-//! | identity known and admitted | – | – | – | 7 | – |
+//! | method; size of a posted body | 1 | 1 | 1 | 1 | 1 |
+//! | rate limit of the caller's network | 2 | 2 | 2 | 2 | last, of failed requests; before 5 for one client's secret |
+//! | own host name (pages only) | – | 3 | 3 | 3 | – |
+//! | content type, parameters readable; what is needed for an answer sent once | 3 | 4 | 4 | 4 | 2 |
+//! | `grant_type` served | – | – | – | – | 3 |
+//! | posted by a page of ours | – | – | 5 | – | – |
+//! | sealed by us, for this browser, in time | – | – | 6 | 5 | – |
+//! | the user's decision | – | – | 7 | – | – |
+//! | client known | – | 5 | – | – | 4 |
+//! | client authenticated; it may refresh, if it does | – | – | – | – | 5 |
+//! | the code or refresh token is known | – | – | – | – | 6 |
+//! | the code or refresh token is this client's | – | – | – | – | 7 |
+//! | redirection URI well formed, or equal to a registered one | 4 | 6 | – | – | 8 |
+//! | `state` short enough, every parameter sent once | 3 | 7 | 4 | 4 | 2 |
+//! | `response_type`, `response_mode` | 5 | 8 | – | – | – |
+//! | PKCE `S256` | – | 9 | – | – | 9 |
+//! | resource is ours, or the one authorized | – | 10 | – | – | 10 |
+//! | scopes well formed, offered, or within what was granted | 6 | 11 | – | – | 11 |
+//! | small enough for a cookie | – | 12 | – | – | – |
+//! | upstream `iss` | – | – | – | 6 | – |
+//! | a code and no error from the upstream | – | – | – | 7 | – |
+//! | not used before; a code in time | – | – | – | 8 | 12 |
+//! | identity known and admitted | – | – | – | 9 | – |
 //!
 //! Until a redirection URI is known to be registered a refusal is a page, after it a redirect. Each
 //! step needs the value that the step before leaves behind, so none can be left out.
