@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     access_token::{CodeState, Grant, GrantHandle, UpstreamState, code_key},
+    net::Causes,
     oauth::{AuthorizationCode, Form, OAuthErrorCode, Scopes},
     store::{Insert, StoreError},
     upstream::{UpstreamError, UpstreamLogin},
@@ -124,7 +125,7 @@ impl Callback {
             return Err(not_admitted("admitted without any scope"));
         }
         grant(server, asked, &login, scopes).await.map_err(|error| {
-            tracing::error!(event = "login_not_stored", fault = "server", reason = %error);
+            tracing::error!(event = "login_not_stored", fault = "server", reason = %Causes(&error));
             LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable)
         })
     }
@@ -132,7 +133,7 @@ impl Callback {
     /// The four rows of RFC 9207 §2.4: nothing of an answer that fails them is acted on or shown.
     async fn check_issuer(&self, server: &AuthorizationServer) -> Result<(), LoginError> {
         let expected = server.upstream.expected_issuer().await.map_err(|error| {
-            tracing::error!(event = "upstream_unavailable", fault = "upstream", reason = %error);
+            tracing::error!(event = "upstream_unavailable", fault = "upstream", reason = %Causes(&error));
             LoginError::Page(
                 ErrorPageKind::UpstreamUnavailable,
                 "the upstream's issuer is not known",
@@ -185,7 +186,7 @@ impl Callback {
                 "this login was finished before",
             )),
             Err(error) => {
-                tracing::error!(event = "store_unavailable", fault = "server", reason = %error);
+                tracing::error!(event = "store_unavailable", fault = "server", reason = %Causes(&error));
                 Err(LoginError::Page(
                     ErrorPageKind::StoreUnavailable,
                     "the store is away",
@@ -206,7 +207,7 @@ impl Callback {
         match server.upstream.redeem(code, &verifier, &callback).await {
             Ok(login) => Ok(login),
             Err(error) => {
-                tracing::error!(event = "upstream_login_failed", fault = "upstream", reason = %error);
+                tracing::error!(event = "upstream_login_failed", fault = "upstream", reason = %Causes(&error));
                 Err(self.failed(server, error).await)
             }
         }

@@ -17,6 +17,7 @@ use super::{
     response,
 };
 use crate::{
+    net::Causes,
     oauth::{Form, OAuthErrorCode, Timestamp, constant_time_eq},
     upstream::{UpstreamAuthorization, UpstreamError},
 };
@@ -211,7 +212,7 @@ impl Consented {
                 response
             }
             Err(error) => {
-                tracing::error!(event = "upstream_unavailable", fault = "upstream", reason = %error);
+                tracing::error!(event = "upstream_unavailable", fault = "upstream", reason = %Causes(&error));
                 match error {
                     UpstreamError::Refused(_) | UpstreamError::InvalidGrant => {
                         pending.request().fail(server, OAuthErrorCode::ServerError)

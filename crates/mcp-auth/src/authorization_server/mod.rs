@@ -4,22 +4,29 @@
 //!
 //! | check | register | authorize | consent | callback | token |
 //! |---|---|---|---|---|---|
-//! | rate limit of the caller's network | 1 | 1 | 1 | 1 | last, of failed requests; before 4 for one client's secret |
-//! | method, content type, size, parameters readable | 2 | 2 | 3 | 3 | 2 |
-//! | own host name (pages only) | – | 3 | 2 | 2 | – |
-//! | client known | – | 4 | – | – | 3 |
-//! | client authenticated | – | – | – | – | 4 |
-//! | redirection URI well formed, or equal to a registered one | 3 | 5 | – | – | 6 |
-//! | parameters sent once, `state` short enough | – | 6 | – | – | 2 |
-//! | `response_type`, `response_mode` | 4 | 7 | – | – | – |
-//! | PKCE `S256` | – | 8 | – | – | 7 |
-//! | resource is ours, or the one authorized | – | 9 | – | – | 8 |
-//! | scopes offered, or within what was granted | 5 | 10 | – | – | 9 |
-//! | sealed by us, for this browser, in time | – | – | 4 | 4 | – |
-//! | the user's decision | – | – | 5 | – | – |
-//! | upstream `iss` | – | – | – | 5 | – |
-//! | not used before | – | – | – | 6 | 10 |
-//! | identity known and admitted | – | – | – | 7 | – |
+//! | method; size of a posted body | 1 | 1 | 1 | 1 | 1 |
+//! | rate limit of the caller's network | 2 | 2 | 2 | 2 | last, of failed requests; before 5 for one client's secret |
+//! | own host name (pages only) | – | 3 | 3 | 3 | – |
+//! | content type, parameters readable; what is needed for an answer sent once | 3 | 4 | 4 | 4 | 2 |
+//! | `grant_type` served | – | – | – | – | 3 |
+//! | posted by a page of ours | – | – | 5 | – | – |
+//! | sealed by us, for this browser, in time | – | – | 6 | 5 | – |
+//! | the user's decision | – | – | 7 | – | – |
+//! | client known | – | 5 | – | – | 4 |
+//! | client authenticated; it may refresh, if it does | – | – | – | – | 5 |
+//! | the code or refresh token is known | – | – | – | – | 6 |
+//! | the code or refresh token is this client's | – | – | – | – | 7 |
+//! | redirection URI well formed, or equal to a registered one | 4 | 6 | – | – | 8 |
+//! | `state` short enough, every parameter sent once | 3 | 7 | 4 | 4 | 2 |
+//! | `response_type`, `response_mode` | 5 | 8 | – | – | – |
+//! | PKCE `S256` | – | 9 | – | – | 9 |
+//! | resource is ours, or the one authorized | – | 10 | – | – | 10 |
+//! | scopes well formed, offered, or within what was granted | 6 | 11 | – | – | 11 |
+//! | small enough for a cookie | – | 12 | – | – | – |
+//! | upstream `iss` | – | – | – | 6 | – |
+//! | a code and no error from the upstream | – | – | – | 7 | – |
+//! | not used before; a code in time | – | – | – | 8 | 12 |
+//! | identity known and admitted | – | – | – | 9 | – |
 //!
 //! Until a redirection URI is known to be registered a refusal is a page, after it a redirect. Each
 //! step needs the value that the step before leaves behind, so none can be left out.
@@ -31,6 +38,7 @@ pub mod clients;
 mod consent;
 mod cookies;
 mod form_body;
+mod invisible;
 mod jwks;
 mod lifetimes;
 mod limits;
@@ -55,7 +63,7 @@ pub(crate) use limits::RateLimits;
 
 use crate::{
     access_token::{Grants, SealedTokens},
-    net::EndpointSet,
+    net::{EndpointSet, empty, open_to_everyone, preflight_for_everyone},
     oauth::{Clock, Issuer, PublicUrl, Random, ResourceIdentifier, Scopes},
     store::{Records, Sealer},
     upstream::Upstream,
@@ -130,9 +138,9 @@ impl EndpointSet for AuthorizationServer {
         if let Some(methods) = open_to_browsers(path) {
             // CORS for browser-based hosts; never on a page (OAuth 2.1 §3.1, §3.2).
             if request.method() == Method::OPTIONS {
-                return response::preflight(methods);
+                return preflight_for_everyone(methods);
             }
-            return response::with_cors(self.answer_call(&request).await);
+            return open_to_everyone(self.answer_call(&request).await);
         }
         match (path, request.method()) {
             (paths::AUTHORIZE, &Method::GET) => authorize::authorize(self, &request).await,
@@ -140,7 +148,7 @@ impl EndpointSet for AuthorizationServer {
             (paths::CALLBACK, &Method::GET) => callback::finish(self, &request).await,
             (paths::CONSENT, _) => response::method_not_allowed("POST"),
             (paths::AUTHORIZE | paths::CALLBACK, _) => response::method_not_allowed("GET"),
-            _ => response::empty(StatusCode::NOT_FOUND),
+            _ => empty(StatusCode::NOT_FOUND),
         }
     }
 }
@@ -163,7 +171,7 @@ impl AuthorizationServer {
 /// The methods of the endpoints that scripts in browsers may call.
 fn open_to_browsers(path: &str) -> Option<&'static str> {
     match path {
-        paths::METADATA | paths::OPENID_METADATA | paths::JWKS => Some("GET, OPTIONS"),
+        paths::METADATA | paths::OPENID_METADATA | paths::JWKS => Some("GET, HEAD, OPTIONS"),
         paths::REGISTER | paths::TOKEN => Some("POST, OPTIONS"),
         _ => None,
     }

@@ -1,10 +1,13 @@
 //! Pages are served under our own name only.
 
 use bytes::Bytes;
-use http::{Method, Request, Response, header::HOST};
+use http::{Method, Request, Response};
 
 use super::{AuthorizationServer, pages::ErrorPageKind, response};
-use crate::oauth::is_loopback_authority;
+use crate::{
+    net::{named_authority, names},
+    oauth::is_loopback_authority,
+};
 
 impl AuthorizationServer {
     /// The answer to a request for a page under another name than ours: that page would have other
@@ -12,17 +15,11 @@ impl AuthorizationServer {
     ///
     /// On loopback another spelling of it is sent to the public one.
     pub(super) fn at_own_host(&self, request: &Request<Bytes>) -> Option<Response<Bytes>> {
-        let mut hosts = request.headers().get_all(HOST).iter();
-        let named = match (request.uri().authority(), hosts.next(), hosts.next()) {
-            (_, _, Some(_)) => None,
-            (Some(authority), _, None) => Some(authority.as_str()),
-            (None, host, None) => host.and_then(|host| host.to_str().ok()),
-        };
-        match named {
-            Some(named) if named.eq_ignore_ascii_case(self.public_url.authority()) => None,
+        match named_authority(request.uri(), request.headers()) {
+            Some(named) if names(&named, &self.public_url) => None,
             Some(named)
                 if self.public_url.is_loopback()
-                    && is_loopback_authority(named)
+                    && is_loopback_authority(named.as_str())
                     && request.method() == Method::GET =>
             {
                 let target = request

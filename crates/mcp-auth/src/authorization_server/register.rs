@@ -14,14 +14,17 @@ use super::{
     clients::{DynamicClients, display_name},
     response,
 };
-use crate::oauth::{
-    ClientAuthenticationMethod as Method, ClientId, ClientMetadata, ClientSecret, OAuthErrorCode,
-    RedirectUri, Scopes, Timestamp,
+use crate::{
+    net::empty,
+    oauth::{
+        ClientAuthenticationMethod as Method, ClientId, ClientMetadata, ClientSecret,
+        OAuthErrorCode, RedirectUri, Scopes, Timestamp,
+    },
 };
 
 pub(super) fn register(server: &AuthorizationServer, request: &Request<Bytes>) -> Response<Bytes> {
     let Some(clients) = &server.dynamic_clients else {
-        return response::empty(StatusCode::NOT_FOUND);
+        return empty(StatusCode::NOT_FOUND);
     };
     if !server
         .limits

@@ -59,7 +59,7 @@ impl TrustedProxies {
             if !self.trusts(client) {
                 break;
             }
-            let Ok(address) = hop.trim().parse::<IpAddr>() else {
+            let Some(address) = parse_hop(hop.trim()) else {
                 break;
             };
             client = address.to_canonical();
@@ -78,6 +78,21 @@ impl TrustedProxies {
                 _ => false,
             })
     }
+}
+
+/// An entry of `X-Forwarded-For`; some proxies write the port with it.
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let bracketed = || {
+        hop.strip_prefix('[')?
+            .strip_suffix(']')?
+            .parse::<Ipv6Addr>()
+            .ok()
+    };
+    let with_port = || hop.parse::<SocketAddr>().ok();
+    hop.parse()
+        .ok()
+        .or_else(|| with_port().map(|socket| socket.ip()))
+        .or_else(|| bracketed().map(IpAddr::V6))
 }
 
 fn same_prefix(network: u128, address: u128, width: u8, bits: u8) -> bool {
@@ -125,6 +140,25 @@ mod tests {
         assert_eq!(address("198.51.100.1:1"), "198.51.100.1");
         assert!(TrustedProxies::parse("10.0.0.0/33").is_err());
         assert!(TrustedProxies::parse("proxy").is_err());
+    }
+
+    #[test]
+    fn reads_entries_with_a_port() {
+        let proxies = TrustedProxies::parse("127.0.0.1, 10.0.0.0/8").unwrap();
+        for (line, client) in [
+            ("203.0.113.9:5123", "203.0.113.9"),
+            ("[2001:db8::9]:5123", "2001:db8::9"),
+            ("[2001:db8::9]", "2001:db8::9"),
+            ("2001:db8::9", "2001:db8::9"),
+            ("203.0.113.9:1, 10.1.2.3:2", "203.0.113.9"),
+            ("203.0.113.9:x", "127.0.0.1"),
+            ("unknown", "127.0.0.1"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-forwarded-for", line.parse().unwrap());
+            let address = proxies.client_address("127.0.0.1:1".parse().unwrap(), &headers);
+            assert_eq!(address.0.to_string(), client, "{line}");
+        }
     }
 
     #[test]

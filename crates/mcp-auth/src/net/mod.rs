@@ -1,16 +1,24 @@
 //! The one door to the network: what our endpoints read and answer, and the client that calls out.
 
 mod body;
+mod causes;
 mod client_address;
+mod cors;
+mod empty;
 mod endpoint_set;
+mod host;
 mod http_client;
 #[cfg(feature = "http-client")]
 mod reqwest_client;
 
 pub use body::ResponseBody;
 pub(crate) use body::Watch;
+pub(crate) use causes::Causes;
 pub use client_address::{ClientAddress, TrustedProxies};
+pub(crate) use cors::{open_to_everyone, preflight_for_everyone};
+pub(crate) use empty::empty;
 pub use endpoint_set::EndpointSet;
+pub(crate) use host::{named_authority, names};
 pub use http_client::{HttpClient, HttpError};
 #[cfg(feature = "http-client")]
 pub use reqwest_client::ReqwestClient;

@@ -3,10 +3,17 @@
 use zeroize::Zeroizing;
 
 /// The parameters of one request.
-#[derive(Debug)]
 pub(crate) struct Form {
     parameters: Vec<(String, Zeroizing<String>)>,
     repeated: Vec<String>,
+}
+
+/// The names alone: the values are codes, tokens and secrets.
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.parameters.iter().map(|(name, _)| name);
+        f.debug_list().entries(names).finish()
+    }
 }
 
 /// Why a set of parameters cannot be read at all.
@@ -77,6 +84,13 @@ impl Form {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn debug_shows_names_only() {
+        let form = Form::parse(b"client_secret=canary&code=canary&code=canary").unwrap();
+        let shown = format!("{form:?}");
+        assert_eq!(shown, r#"["client_secret", "code", "code"]"#);
+    }
 
     #[test]
     fn each_parameter_once_and_empty_is_absent() {

@@ -3,6 +3,7 @@
 //! Nothing here does I/O. Every constructor is a parser: a value that exists is well formed, so the
 //! layers above compare and pass on, and never validate again.
 
+mod authority;
 mod client;
 mod error_code;
 #[cfg(feature = "authorization-server")]

@@ -2,7 +2,12 @@
 
 use url::Url;
 
-use super::{ParseError, is_loopback_host, resource_identifier::is_dot_segment};
+use super::{
+    ParseError,
+    authority::{check_authority, split_port},
+    is_loopback_host,
+    resource_identifier::is_dot_segment,
+};
 
 /// Where the browser returns to a client.
 ///
@@ -174,30 +179,7 @@ fn check_web(scheme: &str, rest: &str, url: &Url) -> Result<(), ParseError> {
         .ok_or(broken("two slashes after the scheme"))?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
-    if authority.contains(['@', '%']) {
-        return Err(broken("no user information and no escapes in the host"));
-    }
-    let (host, port) = split_port(authority);
-    let label = |label: &str| {
-        !label.is_empty()
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-    };
-    if !host.starts_with('[') && !host.split('.').all(label) {
-        return Err(broken(
-            "a host of letters, digits and hyphens between single dots",
-        ));
-    }
-    if host.is_empty() || url.host_str() != Some(host.to_ascii_lowercase().as_str()) {
-        return Err(broken("a host that every parser reads alike"));
-    }
-    if let Some(port) = port {
-        let number = port.parse::<u16>().ok().filter(|number| *number > 0);
-        if number.is_none() || port.starts_with('0') || port.starts_with('+') {
-            return Err(broken("a port from 1 to 65535"));
-        }
-    }
+    let host = check_authority(authority, url).map_err(broken)?;
     let path = tail.split_once('?').map_or(tail, |(path, _)| path);
     if path.split('/').any(is_dot_segment) {
         return Err(broken("no dot segments"));
@@ -206,18 +188,6 @@ fn check_web(scheme: &str, rest: &str, url: &Url) -> Result<(), ParseError> {
         return Err(broken("https, or http on loopback"));
     }
     Ok(())
-}
-
-/// Splits `host:port`, an IPv6 literal's own colons apart.
-fn split_port(authority: &str) -> (&str, Option<&str>) {
-    let host_end = authority.rfind(']').map_or(0, |at| at + 1);
-    match authority.get(host_end..).and_then(|tail| tail.find(':')) {
-        Some(at) => {
-            let (host, port) = authority.split_at(host_end + at);
-            (host, port.get(1..))
-        }
-        None => (authority, None),
-    }
 }
 
 #[cfg(test)]

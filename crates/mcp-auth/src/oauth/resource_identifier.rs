@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{ParseError, is_loopback_host};
+use super::{ParseError, authority::check_authority, is_loopback_host};
 
 /// The name of a protected resource: canonical once parsed, compared byte for byte afterwards.
 ///
@@ -26,23 +26,17 @@ impl ResourceIdentifier {
             return Err(broken("printable ASCII without space and backslash"));
         }
         let url = Url::parse(text).map_err(|_| broken("an absolute URL"))?;
-        let host = url
-            .host_str()
-            .filter(|host| !host.is_empty())
-            .ok_or(broken("a URL with a host"))?;
-        match url.scheme() {
-            "https" => {}
-            "http" if is_loopback_host(host) => {}
-            _ => return Err(broken("https, or http on loopback")),
-        }
         if text.contains('#') {
             return Err(broken("no fragment"));
         }
         let (scheme, rest) = text.split_once("://").ok_or(broken("an absolute URL"))?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, tail) = rest.split_at(end);
-        if authority.contains('@') {
-            return Err(broken("no user information"));
+        let host = check_authority(authority, &url).map_err(broken)?;
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback_host(host) => {}
+            _ => return Err(broken("https, or http on loopback")),
         }
         let (path, query) = tail
             .split_once('?')
@@ -124,6 +118,15 @@ mod tests {
             "https://h/a/../x",
             "https://h/%2e%2e/x",
             "https://h\\x",
+            "https:///h/mcp",
+            "https:////h/mcp",
+            "https:h/mcp",
+            "https://",
+            "https://h%2eexample/",
+            "https://0x7f000001/mcp",
+            "http://127.1/mcp",
+            "https://h:/mcp",
+            "https://h:0/mcp",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }

@@ -11,6 +11,7 @@ use http::{
 };
 
 use super::host::AllowedOrigin;
+use crate::net::empty;
 
 /// The answer to a preflight, which never carries a credential and so comes before the bearer.
 pub(super) fn preflight(
@@ -18,8 +19,7 @@ pub(super) fn preflight(
     asked: &HeaderMap,
     credential_header: Option<&HeaderName>,
 ) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = StatusCode::NO_CONTENT;
+    let mut response = empty(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
     headers.insert(ALLOW, METHODS);
     if origin.is_some() {

@@ -19,7 +19,7 @@ use http::{
 use super::{Refusal, ResourceServer, cors, header::credential, host::AllowedOrigin, watch};
 use crate::{
     access_token::{Principal, VerifyError},
-    net::ResponseBody,
+    net::{Causes, ResponseBody},
     oauth::AccessToken,
 };
 
@@ -151,7 +151,8 @@ fn refusal_of(server: &ResourceServer, error: VerifyError) -> Refusal {
         } => {
             if let Some(source) = source {
                 let resource = server.resource().as_str();
-                tracing::error!(resource, error = %source, "the token verifier is away");
+                let cause = Causes(source.as_ref());
+                tracing::error!(resource, %cause, "the token verifier is away");
             }
             Refusal::VerifierUnavailable { retry_after }
         }

@@ -2,16 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::{
-    HeaderMap, HeaderValue, Uri,
-    header::{HOST, ORIGIN},
-    uri::Authority,
-};
+use http::{HeaderMap, HeaderValue, Uri, header::ORIGIN};
 use url::Url;
 
 use super::Refusal;
 use crate::{
     BuildError,
+    net::{named_authority, names},
     oauth::{PublicUrl, ResourceIdentifier, is_loopback_authority},
 };
 
@@ -67,28 +64,10 @@ impl HostPolicy {
         self.allowed_origins.iter().map(AsRef::as_ref)
     }
 
-    /// Whether the request is addressed to this server: by the URI's authority (HTTP/2) or the one
-    /// `Host` header, which must agree where both are there (RFC 9110 §7.2).
+    /// Whether the request is addressed to this server.
     pub(super) fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
-        let mut hosts = headers.get_all(HOST).iter();
-        let header = match (hosts.next(), hosts.next()) {
-            (None, _) => None,
-            (Some(host), None) => {
-                let host = Authority::try_from(host.as_bytes());
-                Some(host.map_err(|_| Refusal::Host)?)
-            }
-            (Some(_), Some(_)) => return Err(Refusal::Host),
-        };
-        let authority = match (uri.authority(), &header) {
-            (Some(uri), Some(header)) if uri != header => return Err(Refusal::Host),
-            (Some(uri), _) => uri,
-            (None, Some(header)) => header,
-            (None, None) => return Err(Refusal::Host),
-        };
-        if authority.as_str().contains('@') {
-            return Err(Refusal::Host);
-        }
-        if self.is_public(authority) {
+        let authority = named_authority(uri, headers).ok_or(Refusal::Host)?;
+        if names(&authority, &self.public_url) {
             return Ok(());
         }
         if self.public_url.is_loopback() && is_loopback_authority(authority.as_str()) {
@@ -122,14 +101,6 @@ impl HostPolicy {
         }
         Ok(Some(AllowedOrigin(header.clone())))
     }
-
-    fn is_public(&self, authority: &Authority) -> bool {
-        let own = self.public_url.authority();
-        let default_port = if self.public_url.is_https() { 443 } else { 80 };
-        authority.as_str().eq_ignore_ascii_case(own)
-            || (authority.port_u16() == Some(default_port)
-                && authority.host().eq_ignore_ascii_case(own))
-    }
 }
 
 fn is_loopback_origin(origin: &str) -> bool {
@@ -160,6 +131,8 @@ fn is_origin(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::header::HOST;
+
     use super::*;
 
     fn policy(url: &str, origins: &[&str]) -> Result<HostPolicy, BuildError> {

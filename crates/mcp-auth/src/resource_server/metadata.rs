@@ -3,17 +3,14 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{
-        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-        ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
-    },
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
 };
 
 use super::ResourceServers;
 use crate::{
     BuildError,
-    net::EndpointSet,
+    net::{EndpointSet, empty, open_to_everyone, preflight_for_everyone},
     oauth::{Issuer, ProtectedResourceMetadata, ResourceIdentifier, Scopes},
 };
 
@@ -53,7 +50,7 @@ impl EndpointSet for MetadataEndpoints {
         let Some(document) = self.find(request.uri().path()) else {
             return empty(StatusCode::NOT_FOUND);
         };
-        let mut response = match *request.method() {
+        let response = match *request.method() {
             Method::GET | Method::HEAD => {
                 let mut response = Response::new(document.clone());
                 let headers = response.headers_mut();
@@ -64,15 +61,17 @@ impl EndpointSet for MetadataEndpoints {
                 );
                 response
             }
-            Method::OPTIONS => empty(StatusCode::NO_CONTENT),
+            // Discovery in a browser begins here, with `MCP-Protocol-Version` sent.
+            Method::OPTIONS => return preflight_for_everyone(METHODS),
             _ => {
                 let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
-                response.headers_mut().insert(ALLOW, METHODS);
+                response
+                    .headers_mut()
+                    .insert(ALLOW, HeaderValue::from_static(METHODS));
                 response
             }
         };
-        allow_everyone(response.headers_mut());
-        response
+        open_to_everyone(response)
     }
 }
 
@@ -94,19 +93,5 @@ pub(super) fn path_of(resource: &ResourceIdentifier) -> String {
     format!("{WELL_KNOWN}{}", resource.path())
 }
 
-/// The document is public; discovery in a browser begins here, with `MCP-Protocol-Version` sent.
-fn allow_everyone(headers: &mut HeaderMap) {
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
-    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
-}
-
-fn empty(status: StatusCode) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    response
-}
-
-const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+const METHODS: &str = "GET, HEAD, OPTIONS";
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";

@@ -15,7 +15,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tower_service::Service;
 
-use crate::net::{EndpointSet, ResponseBody};
+use crate::net::{EndpointSet, ResponseBody, empty};
 
 /// Metadata documents, login and tokens as one tower service; made by
 /// [`Tier::endpoints`](super::Tier::endpoints).
@@ -116,12 +116,6 @@ async fn collect<B: Body>(body: B) -> Result<Bytes, StatusCode> {
         }
     }
     Ok(whole.freeze())
-}
-
-fn empty(status: StatusCode) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    response
 }
 
 const MAX_BODY_BYTES: usize = 64 * 1024;

@@ -1,6 +1,9 @@
 //! Environment variables, as every tier reads them.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use crate::{BuildError, oauth::PublicUrl};
 
@@ -115,7 +118,7 @@ impl Variables {
     pub(super) fn public_url(&self, listen: SocketAddr) -> Result<PublicUrl, BuildError> {
         let text = match self.get("MCP_AUTH_PUBLIC_URL") {
             Some(text) => text.to_owned(),
-            None if listen.ip().is_loopback() => format!("http://{listen}"),
+            None if listen.ip().is_loopback() => loopback_origin(listen)?,
             None => {
                 return Err(BuildError::missing(
                     "MCP_AUTH_PUBLIC_URL",
@@ -125,6 +128,11 @@ impl Variables {
         };
         PublicUrl::parse(&text)
             .map_err(|error| BuildError::argument("MCP_AUTH_PUBLIC_URL", error.rule()))
+    }
+
+    /// The names of all variables.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// A list separated by commas.
@@ -183,5 +191,21 @@ impl Variables {
             }
             Some(_) => Err(BuildError::argument("MCP_AUTH_STORE", "must be `memory:`")),
         }
+    }
+}
+
+/// The origin under which hosts on this machine see what listens here, as they write it.
+fn loopback_origin(listen: SocketAddr) -> Result<String, BuildError> {
+    let host = match listen.ip() {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("[{v6}]"),
+    };
+    match listen.port() {
+        0 => Err(BuildError::argument(
+            "MCP_AUTH_LISTEN",
+            "port 0 says no origin: choose a port, or set MCP_AUTH_PUBLIC_URL",
+        )),
+        80 => Ok(format!("http://{host}")),
+        port => Ok(format!("http://{host}:{port}")),
     }
 }

@@ -209,6 +209,7 @@ async fn scripts_of_any_origin_may_call_what_takes_no_cookie() {
         };
         let methods = preflight.header("access-control-allow-methods").unwrap();
         assert!(methods.contains(method.as_str()), "{path}");
+        assert_eq!(methods.contains("HEAD"), method == Method::GET, "{path}");
         let called = answer(send(&server, method, path).header("origin", "https://app.example"));
         let called = called.await;
         assert_eq!(

@@ -74,6 +74,25 @@ async fn pages_are_served_under_our_own_name_only() {
     assert_eq!(spelled.header("location"), Some(server.url(&path).as_str()));
 }
 
+/// ASZ-04.
+#[tokio::test]
+async fn the_default_port_may_stand_in_our_name() {
+    let server = Server::builder(|tier| tier)
+        .behind_tls("https://mcp.example.com")
+        .start()
+        .await;
+    let under = |host: &str| {
+        let request = server.http.get(server.direct("/authorize"));
+        answer(request.header("host", host.to_owned()))
+    };
+    for ours in ["mcp.example.com", "mcp.example.com:443"] {
+        under(ours).await.shows(ErrorPageKind::MalformedRequest);
+    }
+    for other in ["mcp.example.com:80", "u@mcp.example.com", "localhost"] {
+        under(other).await.shows(ErrorPageKind::WrongHost);
+    }
+}
+
 /// ASZ-02, AST-07.
 #[tokio::test]
 async fn scripts_of_other_origins_may_not_read_it() {

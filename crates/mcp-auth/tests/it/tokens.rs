@@ -7,6 +7,7 @@ use mcp_auth::{
     Principal,
     access_token::{TokenVerifier, VerifyError},
     oauth::{AccessToken, ClientId, ResourceIdentifier, Scopes},
+    store::StoreError,
 };
 
 /// Tokens by name; `waiting` ones are answered only after a wait, as by a verifier over the network.
@@ -47,7 +48,9 @@ impl Tokens {
         if token.expose() == "unavailable" {
             return Err(VerifyError::Unavailable {
                 retry_after: Duration::from_secs(7),
-                source: Some("the-store-at-10.0.0.7".into()),
+                source: Some(Box::new(StoreError::Unavailable(Some(
+                    "the-store-at-10.0.0.7".into(),
+                )))),
             });
         }
         let found = self

@@ -23,14 +23,10 @@ pub enum ErrorPageKind {
     ConsentFromElsewhere,
     /// The login is over: too old, finished before, or begun in another browser.
     LoginExpired,
-    /// The user, or the upstream, said no there.
-    UpstreamDenied,
     /// The upstream does not answer.
     UpstreamUnavailable,
     /// The store does not answer.
     StoreUnavailable,
-    /// The user may not use this server.
-    NotAdmitted,
     /// Too many requests from one network.
     TooManyRequests,
     /// The request came under a name that is not ours.
@@ -39,7 +35,7 @@ pub enum ErrorPageKind {
 
 impl ErrorPageKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 11] = [
         Self::UnknownClient,
         Self::ClientOfOtherKey,
         Self::RedirectNotRegistered,
@@ -47,10 +43,8 @@ impl ErrorPageKind {
         Self::ConsentExpired,
         Self::ConsentFromElsewhere,
         Self::LoginExpired,
-        Self::UpstreamDenied,
         Self::UpstreamUnavailable,
         Self::StoreUnavailable,
-        Self::NotAdmitted,
         Self::TooManyRequests,
         Self::WrongHost,
     ];
@@ -77,10 +71,7 @@ impl ErrorPageKind {
             | Self::MalformedRequest
             | Self::ConsentExpired
             | Self::LoginExpired => StatusCode::BAD_REQUEST,
-            Self::ConsentFromElsewhere
-            | Self::UpstreamDenied
-            | Self::NotAdmitted
-            | Self::WrongHost => StatusCode::FORBIDDEN,
+            Self::ConsentFromElsewhere | Self::WrongHost => StatusCode::FORBIDDEN,
             Self::UpstreamUnavailable | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         }
@@ -96,9 +87,7 @@ impl ErrorPageKind {
             | Self::ConsentExpired
             | Self::LoginExpired
             | Self::WrongHost => OAuthErrorCode::InvalidRequest,
-            Self::ConsentFromElsewhere | Self::UpstreamDenied | Self::NotAdmitted => {
-                OAuthErrorCode::AccessDenied
-            }
+            Self::ConsentFromElsewhere => OAuthErrorCode::AccessDenied,
             Self::UpstreamUnavailable | Self::StoreUnavailable | Self::TooManyRequests => {
                 OAuthErrorCode::TemporarilyUnavailable
             }
@@ -109,7 +98,7 @@ impl ErrorPageKind {
     #[must_use]
     pub const fn fault(self) -> &'static str {
         match self {
-            Self::UpstreamDenied | Self::UpstreamUnavailable => "upstream",
+            Self::UpstreamUnavailable => "upstream",
             Self::ClientOfOtherKey | Self::StoreUnavailable => "server",
             _ => "client",
         }

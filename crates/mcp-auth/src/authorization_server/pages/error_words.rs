@@ -84,16 +84,6 @@ pub(super) const fn words(kind: ErrorPageKind) -> Words {
             ],
             hosts: &[],
         },
-        K::UpstreamDenied => Words {
-            reason: "upstream_denied",
-            title: "The sign-in was not completed",
-            what: "You, or the service where you sign in, said no, so your app was given no access.",
-            next: &[
-                "If you changed your mind, go back to your app and connect again.",
-                "If you did not say no, ask whoever runs that account whether it may be used here.",
-            ],
-            hosts: &[],
-        },
         K::UpstreamUnavailable => Words {
             reason: "upstream_unavailable",
             title: "The sign-in service does not answer",
@@ -111,16 +101,6 @@ pub(super) const fn words(kind: ErrorPageKind) -> Words {
             next: &[
                 "Wait a minute and reload this page.",
                 "If that does not help, go back to your app and connect again, or tell the operator of this server.",
-            ],
-            hosts: &[],
-        },
-        K::NotAdmitted => Words {
-            reason: "not_admitted",
-            title: "You may not use this server",
-            what: "You signed in, but the operator has not opened this server to your account.",
-            next: &[
-                "If you have another account, sign out of this one at the sign-in service and connect again.",
-                "Otherwise ask the operator of this server to let you in.",
             ],
             hosts: &[],
         },

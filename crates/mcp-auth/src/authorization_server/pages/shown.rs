@@ -1,5 +1,7 @@
 //! Text from a client, fit to be shown.
 
+use crate::authorization_server::invisible::{is_visible, moves_or_hides};
+
 /// A client's name without characters that would move or hide the text around it; `None` if nothing
 /// visible is left.
 ///
@@ -12,18 +14,7 @@ pub(super) fn shown_name(name: &str) -> Option<String> {
         .chars()
         .map(|c| if moves_or_hides(c) { '\u{fffd}' } else { c })
         .collect();
-    let visible =
-        |c: char| !(c.is_whitespace() || matches!(c, '\u{fffd}' | '\u{200c}' | '\u{200d}'));
-    shown.chars().any(visible).then_some(shown)
-}
-
-const fn moves_or_hides(c: char) -> bool {
-    // Controls; soft hyphen and fillers; marks, overrides and isolates of direction; invisible
-    // operators; line separators. Joiners stay: emoji and several scripts need them.
-    matches!(c,
-        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}'
-        | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}')
+    is_visible(&shown).then_some(shown)
 }
 
 #[cfg(test)]

@@ -340,7 +340,7 @@ fn finds_the_host_of_a_document_in_a_client_id() {
 #[test]
 fn puts_the_operators_colour_into_the_style() {
     let pages = BuiltInPages::default().with_accent(Accent::parse("#ffcc00").unwrap());
-    let page = ErrorPage::new(ErrorPageKind::NotAdmitted, "Notes", "r", "n");
+    let page = ErrorPage::new(ErrorPageKind::WrongHost, "Notes", "r", "n");
     let html = pages.error(&page);
     assert!(html.contains("--accent: #ffcc00;") && html.contains("--accent-ink: #000000;"));
 }

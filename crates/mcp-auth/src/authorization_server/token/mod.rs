@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::{AuthorizationServer, form_body, response};
 use crate::{
     access_token::{AccessTokenClaims, Grant, GrantHandle, UpstreamTokenError},
+    net::Causes,
     oauth::{OAuthErrorCode, RefreshToken, Scopes, Timestamp},
     store::StoreError,
 };
@@ -174,7 +175,7 @@ impl TokenError {
             reason = self.reason()
         );
         if let Self::Store(source) = self {
-            tracing::error!(event = "store_unavailable", fault, reason = %source);
+            tracing::error!(event = "store_unavailable", fault, reason = %Causes(source));
         }
         let limit = &server.limits.failed_token_requests;
         let too_many = !self.is_ours() && !limit.take(request.extensions(), &*server.clock);

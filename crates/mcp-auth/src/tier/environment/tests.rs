@@ -32,10 +32,27 @@ fn nothing_set_is_a_demo_on_loopback() {
 fn the_public_url_follows_the_address_on_loopback() {
     let moved = environment(&[("MCP_AUTH_LISTEN", "127.0.0.1:9000")]).unwrap();
     assert_eq!(moved.public_url().as_str(), "http://127.0.0.1:9000");
+    for (listen, origin) in [
+        ("127.0.0.1:80", "http://127.0.0.1"),
+        ("[::1]:80", "http://[::1]"),
+        ("[::1]:8000", "http://[::1]:8000"),
+        ("127.0.0.1:443", "http://127.0.0.1:443"),
+    ] {
+        let made = environment(&[("MCP_AUTH_LISTEN", listen)]).unwrap();
+        assert_eq!(made.public_url().as_str(), origin);
+    }
     assert!(
         refusal(&[("MCP_AUTH_LISTEN", "0.0.0.0:9000")])
             .starts_with("MCP_AUTH_PUBLIC_URL is missing")
     );
+}
+
+#[test]
+fn any_port_is_for_a_server_whose_origin_is_given() {
+    let any = ("MCP_AUTH_LISTEN", "127.0.0.1:0");
+    assert!(refusal(&[any]).starts_with("MCP_AUTH_LISTEN: port 0"));
+    let given = ("MCP_AUTH_PUBLIC_URL", "http://127.0.0.1:8000");
+    assert_eq!(environment(&[any, given]).unwrap().listen().port(), 0);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::{BuildError, tier::variables::Variables};
 
 /// The tier, from these variables.
 pub(super) fn static_key(name: &str, variables: &Variables) -> Result<StaticKey, BuildError> {
+    refuse_others(name, variables)?;
     let key = variables.get(name).ok_or_else(|| {
         BuildError::missing(
             name.to_owned(),
@@ -29,6 +30,27 @@ pub(super) fn static_key(name: &str, variables: &Variables) -> Result<StaticKey,
         builder = builder.with_header(header);
     }
     builder.build()
+}
+
+/// A key under a name that nobody reads would never be let in, and nobody would know why.
+fn refuse_others(name: &str, variables: &Variables) -> Result<(), BuildError> {
+    let is_read = |rest: &str| {
+        rest == "HEADER" || (2..=MAX_KEYS).any(|number| rest == number.to_string().as_str())
+    };
+    let prefix = format!("{name}_");
+    let other = variables.names().find(|variable| {
+        let rest = variable.strip_prefix(&prefix);
+        !variable.starts_with("MCP_AUTH_") && rest.is_some_and(|rest| !is_read(rest))
+    });
+    match other {
+        None => Ok(()),
+        Some(variable) => Err(BuildError::argument(
+            variable.to_owned(),
+            format!(
+                "is not read: further keys are {name}_2 to {name}_{MAX_KEYS}, a header is {name}_HEADER"
+            ),
+        )),
+    }
 }
 
 /// Where the server is and who may call it.
@@ -92,6 +114,11 @@ mod tests {
                 vec![good, ("MCP_AUTH_PUBLIC_URL", "http://mcp.example.com")],
                 "MCP_AUTH_PUBLIC_URL:",
             ),
+            (vec![good, ("MCP_API_KEY_1", "canary")], "MCP_API_KEY_1:"),
+            (vec![good, ("MCP_API_KEY_17", "canary")], "MCP_API_KEY_17:"),
+            (vec![good, ("MCP_API_KEY_02", "canary")], "MCP_API_KEY_02:"),
+            (vec![good, ("MCP_API_KEY_x", "canary")], "MCP_API_KEY_x:"),
+            (vec![good, ("MCP_API_KEY_", "canary")], "MCP_API_KEY_:"),
             (vec![good, ("MCP_AUTH_LISTEN", "8000")], "MCP_AUTH_LISTEN:"),
             (
                 vec![good, ("MCP_AUTH_LISTEN", "0.0.0.0:80")],
@@ -109,6 +136,7 @@ mod tests {
         let made = tier(&[
             ("MCP_API_KEY", "0123456789abcdef"),
             ("MCP_API_KEY_2", "fedcba9876543210"),
+            ("MCP_API_KEY_16", "fedcba9876543211"),
             ("MCP_API_KEY_HEADER", "X-Api-Key"),
             ("MCP_AUTH_PUBLIC_URL", "https://mcp.example.com"),
             ("MCP_AUTH_LISTEN", "0.0.0.0:9000"),

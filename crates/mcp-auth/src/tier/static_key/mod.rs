@@ -58,8 +58,8 @@ impl StaticKey {
     ///
     /// # Errors
     ///
-    /// When the key is missing, empty, shorter than 16 bytes or not printable, or another of these
-    /// variables cannot be used. The error names the variable, never a value of a key.
+    /// When the key is missing, empty, shorter than 16 bytes or not printable, another of these
+    /// variables cannot be used, or a further one begins with `NAME_`. The error names the variable, never a value of a key.
     pub fn from_env(name: &str) -> Result<Self, BuildError> {
         let variables = Variables::read(&["MCP_AUTH_", name])?;
         environment::static_key(name, &variables)

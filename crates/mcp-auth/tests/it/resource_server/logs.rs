@@ -88,6 +88,11 @@ async fn a_refusal_is_one_event_with_reason_fault_and_id_but_no_token() {
         assert!(event.contains(&format!("fault=\"{fault}\"")), "{event}");
         assert!(event.contains("correlation_id="), "{event}");
         assert!(!text.contains("canary"), "{text}");
+        assert_eq!(
+            text.contains("cause=the store cannot be reached: the-store-at-10.0.0.7"),
+            reason == "verifier_unavailable",
+            "{text}"
+        );
         let refusal = response
             .extensions()
             .get::<Refusal>()
