@@ -10,6 +10,7 @@ use super::{
     grant::{Lease, UpstreamState},
 };
 use crate::{
+    net::Causes,
     oauth::{AccessToken, RefreshToken},
     store::{Replace, StoreError},
     upstream::{UpstreamError, UpstreamTokens},
@@ -153,7 +154,7 @@ impl Grants {
             Ok(tokens) => self.keep(handle, token, &tokens).await,
             Err(UpstreamError::InvalidGrant) => self.upstream_said_no(handle, token).await,
             Err(error) => {
-                tracing::warn!(event = "upstream_refresh_failed", fault = "upstream", reason = %error, grant = handle.log_name());
+                tracing::warn!(event = "upstream_refresh_failed", fault = "upstream", reason = %error, cause = %Causes(&error), grant = handle.log_name());
                 self.give_up(handle, lease).await;
                 Err(UpstreamTokenError::Unavailable(Some(error.into())))
             }

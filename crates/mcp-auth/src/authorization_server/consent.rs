@@ -110,7 +110,8 @@ pub(super) async fn decide(
     };
     let checked = match opened(server, request.headers(), &form) {
         Ok(checked) => checked,
-        Err((kind, reason)) => return server.page(request, kind, reason),
+        Err(NotDecided::Page(kind, reason)) => return server.page(request, kind, reason),
+        Err(NotDecided::AskAgain(checked)) => return ask(server, request, *checked).await,
     };
     match form.get("decision") {
         Some("approve") => Consented(checked).go_to_upstream(server, request).await,
@@ -122,12 +123,22 @@ pub(super) async fn decide(
     }
 }
 
+/// Why an answer does not count.
+enum NotDecided {
+    Page(ErrorPageKind, &'static str),
+    /// It comes from our own page in a browser that has got another cookie since: two pages that
+    /// were opened at once in a fresh browser each bring one. Nothing is taken from the answer.
+    AskAgain(Box<CheckedRequest>),
+}
+
 /// The request inside a form that we sealed for this browser not long ago.
 fn opened(
     server: &AuthorizationServer,
     headers: &HeaderMap,
     form: &Form,
-) -> Result<CheckedRequest, (ErrorPageKind, &'static str)> {
+) -> Result<CheckedRequest, NotDecided> {
+    use ErrorPageKind::{ConsentExpired, ConsentFromElsewhere, MalformedRequest};
+    let refuse = NotDecided::Page;
     // A page of another site cannot post here, whatever cookies it brings along. Our own pages send
     // no referrer, so their `Origin` is `null`.
     let own = server.public_url.as_str();
@@ -135,49 +146,38 @@ fn opened(
         .get("origin")
         .is_some_and(|origin| origin != "null" && origin != own)
     {
-        return Err((
-            ErrorPageKind::ConsentFromElsewhere,
+        return Err(refuse(
+            ConsentFromElsewhere,
             "posted by a page of another origin",
         ));
     }
-    if headers
-        .get("sec-fetch-site")
-        .is_some_and(|site| site != "same-origin")
-    {
-        return Err((
-            ErrorPageKind::ConsentFromElsewhere,
-            "posted from another site",
-        ));
+    let site = headers.get("sec-fetch-site");
+    if site.is_some_and(|site| site != "same-origin") {
+        return Err(refuse(ConsentFromElsewhere, "posted from another site"));
     }
-    let expired = |reason| (ErrorPageKind::ConsentExpired, reason);
     let sealed = form
         .get("request")
-        .ok_or((ErrorPageKind::MalformedRequest, "no request"))?;
-    let opened = server
-        .consent_forms
-        .open_text(b"", sealed)
-        .map_err(|_| expired("the form does not open"))?;
-    let consent: ConsentForm =
-        serde_json::from_slice(&opened).map_err(|_| expired("the form is of another version"))?;
-    let browser = cookies::get(headers, &server.public_url, cookies::BROWSER);
-    let browser = browser.ok_or((
-        ErrorPageKind::ConsentFromElsewhere,
-        "no cookie of this browser",
-    ))?;
-    if !constant_time_eq(browser_hash(browser).as_bytes(), consent.browser.as_bytes()) {
-        return Err((
-            ErrorPageKind::ConsentFromElsewhere,
-            "the form of another browser",
-        ));
-    }
+        .ok_or(refuse(MalformedRequest, "no request"))?;
+    let opened = server.consent_forms.open_text(b"", sealed);
+    let opened = opened.map_err(|_| refuse(ConsentExpired, "the form does not open"))?;
+    let consent: ConsentForm = serde_json::from_slice(&opened)
+        .map_err(|_| refuse(ConsentExpired, "the form is of another version"))?;
     if !server
         .clock
         .now()
         .is_within(consent.created_at, Lifetimes::LOGIN)
     {
-        return Err(expired("the form is too old"));
+        return Err(refuse(ConsentExpired, "the form is too old"));
     }
-    Ok(consent.request)
+    let browser = cookies::get(headers, &server.public_url, cookies::BROWSER);
+    let browser = browser.ok_or(refuse(ConsentFromElsewhere, "no cookie of this browser"))?;
+    if constant_time_eq(browser_hash(browser).as_bytes(), consent.browser.as_bytes()) {
+        return Ok(consent.request);
+    }
+    match site {
+        Some(_) => Err(NotDecided::AskAgain(Box::new(consent.request))),
+        None => Err(refuse(ConsentFromElsewhere, "the form of another browser")),
+    }
 }
 
 impl Consented {

@@ -433,3 +433,33 @@ async fn an_answer_from_a_page_of_another_origin_is_refused() {
         assert_eq!(posted.status, StatusCode::SEE_OTHER, "{own}");
     }
 }
+
+/// ASC-09.
+#[tokio::test]
+async fn two_pages_opened_at_once_in_a_fresh_browser_can_both_be_answered() {
+    let server = Server::start().await;
+    let client = Client::public(&server).await;
+    let (mut one, mut two) = (server.browser(), server.browser());
+    let first = consent_page(&server, &mut one, &client.request(&server)).await;
+    let first = sealed(&first);
+    consent_page(&server, &mut two, &client.request(&server)).await;
+    // The later page's cookie is what the browser has; the earlier page is still ours.
+    let left = cookie(&server, &two);
+    let ours = ("sec-fetch-site", "same-origin".to_owned());
+    let again = post(&server, &first, &[left.clone(), ours.clone()]).await;
+    assert_eq!(
+        again.status,
+        StatusCode::OK,
+        "asked again, nothing taken from the answer"
+    );
+    assert!(again.body.contains("Approve"));
+    assert_eq!(again.header("set-cookie"), None);
+    let request = again
+        .body
+        .split("name=\"request\" value=\"")
+        .nth(1)
+        .unwrap();
+    let request = request.split('"').next().unwrap();
+    let decided = post(&server, request, &[left, ours]).await;
+    assert_eq!(decided.status, StatusCode::SEE_OTHER);
+}

@@ -56,7 +56,7 @@ async fn the_only_resource_is_meant_where_none_is_named() {
     let code = client.code_for(&one, &request).await;
     let form = client.redemption(&one, &code).without("resource");
     let tokens = token(&one, &form).await.tokens();
-    assert!(crate::client::opens(&one, &tokens.access).await);
+    assert!(opens(&one, &tokens.access).await);
 
     let two = Server::builder(|tier| tier.with_resource("/other"))
         .start()
@@ -84,7 +84,7 @@ async fn a_resource_is_taken_with_a_slash_and_in_capitals() {
         let code = client.code_for(&server, &request).await;
         let form = client.redemption(&server, &code).with("resource", resource);
         let tokens = token(&server, &form).await.tokens();
-        assert!(crate::client::opens(&server, &tokens.access).await);
+        assert!(opens(&server, &tokens.access).await);
     }
 }
 
