@@ -441,7 +441,7 @@ async fn two_pages_opened_at_once_in_a_fresh_browser_can_both_be_answered() {
     let client = Client::public(&server).await;
     let (mut one, mut two) = (server.browser(), server.browser());
     let first = consent_page(&server, &mut one, &client.request(&server)).await;
-    let first = sealed(&first);
+    let first = sealed(first);
     consent_page(&server, &mut two, &client.request(&server)).await;
     // The later page's cookie is what the browser has; the earlier page is still ours.
     let left = cookie(&server, &two);
