@@ -1,0 +1,117 @@
+//! What `build` holds the arguments to.
+
+use super::DcrShimBuilder;
+use crate::{
+    BuildError,
+    oauth::Scopes,
+    store::{KeyRing, Store},
+};
+
+impl DcrShimBuilder {
+    /// The scopes offered and the scopes required of them.
+    pub(super) fn scopes(&self) -> Result<(Scopes, Scopes), BuildError> {
+        let broken = |reason: &'static str| BuildError::argument("scopes", reason);
+        let offered = match &self.scopes {
+            Some(scopes) => scopes.clone(),
+            None => Scopes::parse("mcp:tools").map_err(|e| broken(e.rule()))?,
+        };
+        if offered.is_empty() {
+            return Err(broken("offer at least one, such as mcp:tools"));
+        }
+        let required = match &self.required_scopes {
+            Some(scopes) => scopes.clone(),
+            None => offered.iter().take(1).cloned().collect(),
+        };
+        if required.is_empty() || !offered.contains_all(&required) {
+            return Err(BuildError::argument(
+                "required scopes",
+                "must be at least one, and among the scopes offered",
+            ));
+        }
+        Ok((offered, required))
+    }
+
+    /// Lifetimes are whole seconds, and bounded by what the specifications say of them.
+    pub(super) fn check_lifetimes(&self) -> Result<(), BuildError> {
+        const DAY: u64 = 24 * 3600;
+        let lifetimes = &self.lifetimes;
+        for (argument, value, least, most) in [
+            ("access token lifetime", lifetimes.access_token, 1, DAY),
+            (
+                "refresh token lifetime",
+                lifetimes.refresh_token,
+                1,
+                3650 * DAY,
+            ),
+            ("code lifetime", lifetimes.code, 1, 600),
+            ("refresh grace", lifetimes.refresh_grace, 0, 3600),
+            ("revocation bound", self.grants.revocation_bound, 0, 3600),
+        ] {
+            if value.subsec_nanos() != 0 || !(least..=most).contains(&value.as_secs()) {
+                return Err(BuildError::argument(
+                    argument,
+                    format!("must be whole seconds from {least} to {most}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A scheme that runs or shows what a stranger wrote is no place to send a browser.
+    pub(super) fn check_redirect_schemes(&self) -> Result<(), BuildError> {
+        const NEVER: [&str; 11] = [
+            "javascript",
+            "data",
+            "file",
+            "vbscript",
+            "blob",
+            "about",
+            "http",
+            "https",
+            "ftp",
+            "ws",
+            "wss",
+        ];
+        let legal = |scheme: &str| {
+            let mut bytes = scheme.bytes();
+            bytes.next().is_some_and(|b| b.is_ascii_lowercase())
+                && bytes
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b))
+        };
+        match self
+            .redirect_schemes
+            .iter()
+            .find(|s| NEVER.contains(&s.as_str()) || !legal(s))
+        {
+            None => Ok(()),
+            Some(scheme) => Err(BuildError::argument(
+                "redirect schemes",
+                format!(
+                    "`{}` cannot be one: name an application's own scheme, in lower case",
+                    scheme.escape_debug()
+                ),
+            )),
+        }
+    }
+
+    /// The keys that were given, or a fresh one where losing it loses nothing that should last.
+    pub(super) fn ring(&self, store: &dyn Store) -> Result<KeyRing, BuildError> {
+        if let Some(ring) = &self.key_ring {
+            return Ok(ring.clone());
+        }
+        let kept = store.capabilities();
+        if !self.public_url.is_loopback() {
+            return Err(BuildError::missing(
+                "MCP_AUTH_KEY (the key ring)",
+                "`id:base64` with 32 random bytes; without it every client and login would be forgotten at a restart",
+            ));
+        }
+        if kept.durable || kept.shared {
+            return Err(BuildError::Unsafe("a store that outlives the process needs a key ring (MCP_AUTH_KEY) that does so too".into()));
+        }
+        tracing::warn!(
+            "no key ring (MCP_AUTH_KEY): a fresh key is used, and every client and login is forgotten when this process ends"
+        );
+        Ok(KeyRing::ephemeral(&*self.random))
+    }
+}
