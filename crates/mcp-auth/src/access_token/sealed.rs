@@ -80,7 +80,7 @@ impl SealedTokens {
             })?;
         let claims = read(&plain).ok_or(VerifyError::Invalid("written by another version"))?;
         if claims.expires_at <= self.clock.now() {
-            return Err(VerifyError::Invalid("expired"));
+            return Err(VerifyError::Expired);
         }
         Ok(claims)
     }

@@ -51,6 +51,10 @@ pub enum VerifyError {
     /// the token. Answered with 401 `invalid_token`.
     #[error("{0}")]
     Invalid(&'static str),
+    /// The token was good and is over. Answered like [`VerifyError::Invalid`]; an answer that was
+    /// begun before is not cut off for it.
+    #[error("expired")]
+    Expired,
     /// The verifier cannot tell right now. Answered with 503: a 401 would make hosts throw a good
     /// token away.
     #[error("the verifier cannot tell right now")]

@@ -4,7 +4,7 @@
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -59,6 +59,15 @@ pub(super) async fn ask(
         );
         return Consented(checked).go_to_upstream(server, request).await;
     }
+    show(server, request, checked, server.clock.now())
+}
+
+fn show(
+    server: &AuthorizationServer,
+    request: &Request<Bytes>,
+    checked: CheckedRequest,
+    created_at: Timestamp,
+) -> Response<Bytes> {
     let (browser, is_new) =
         match cookies::get(request.headers(), &server.public_url, cookies::BROWSER) {
             Some(known) if known.len() == 43 => (known.to_owned(), false),
@@ -67,7 +76,7 @@ pub(super) async fn ask(
     let form = ConsentForm {
         browser: browser_hash(&browser),
         request: checked,
-        created_at: server.clock.now(),
+        created_at,
     };
     let sealed = server
         .consent_forms
@@ -111,7 +120,10 @@ pub(super) async fn decide(
     let checked = match opened(server, request.headers(), &form) {
         Ok(checked) => checked,
         Err(NotDecided::Page(kind, reason)) => return server.page(request, kind, reason),
-        Err(NotDecided::AskAgain(checked)) => return ask(server, request, *checked).await,
+        Err(NotDecided::AskAgain(form)) => {
+            // The request does not become younger by being asked again.
+            return show(server, request, form.request, form.created_at);
+        }
     };
     match form.get("decision") {
         Some("approve") => Consented(checked).go_to_upstream(server, request).await,
@@ -128,7 +140,7 @@ enum NotDecided {
     Page(ErrorPageKind, &'static str),
     /// It comes from our own page in a browser that has got another cookie since: two pages that
     /// were opened at once in a fresh browser each bring one. Nothing is taken from the answer.
-    AskAgain(Box<CheckedRequest>),
+    AskAgain(Box<ConsentForm>),
 }
 
 /// The request inside a form that we sealed for this browser not long ago.
@@ -142,17 +154,19 @@ fn opened(
     // A page of another site cannot post here, whatever cookies it brings along. Our own pages send
     // no referrer, so their `Origin` is `null`.
     let own = server.public_url.as_str();
-    if headers
-        .get("origin")
-        .is_some_and(|origin| origin != "null" && origin != own)
-    {
+    let elsewhere = |origin: &HeaderValue| origin != "null" && origin != own;
+    if headers.get_all("origin").iter().any(elsewhere) {
         return Err(refuse(
             ConsentFromElsewhere,
             "posted by a page of another origin",
         ));
     }
     let site = headers.get("sec-fetch-site");
-    if site.is_some_and(|site| site != "same-origin") {
+    if headers
+        .get_all("sec-fetch-site")
+        .iter()
+        .any(|site| site != "same-origin")
+    {
         return Err(refuse(ConsentFromElsewhere, "posted from another site"));
     }
     let sealed = form
@@ -175,7 +189,7 @@ fn opened(
         return Ok(consent.request);
     }
     match site {
-        Some(_) => Err(NotDecided::AskAgain(Box::new(consent.request))),
+        Some(_) => Err(NotDecided::AskAgain(Box::new(consent))),
         None => Err(refuse(ConsentFromElsewhere, "the form of another browser")),
     }
 }

@@ -119,10 +119,17 @@ pub(crate) fn is_loopback_authority(authority: &str) -> bool {
 
 /// Whether a URL host names this machine: `localhost`, `127.0.0.0/8` or `[::1]` (RFC 8252 §7.3).
 pub(crate) fn is_loopback_host(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    match bare.parse::<std::net::IpAddr>() {
+    if let Some(bare) = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        return bare
+            .parse::<std::net::Ipv6Addr>()
+            .is_ok_and(|address| address.is_loopback());
+    }
+    match host.parse::<std::net::IpAddr>() {
         Ok(address) => address.is_loopback(),
-        Err(_) => bare.eq_ignore_ascii_case("localhost"),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
     }
 }
 
@@ -157,6 +164,8 @@ mod tests {
             "127.0.0.1:99999",
             "localhost:0",
             "localhost:$",
+            "[localhost]",
+            "[127.0.0.1]:80",
             "a@localhost",
             "evil.example",
             "x[::1]",

@@ -34,8 +34,11 @@ impl PublicUrl {
         let origin = url.origin().ascii_serialization();
         if text != origin {
             return Err(broken(
-                "an origin only: scheme, host and port in lower case, no path, no trailing slash",
+                "an origin only: scheme, host and port in lower case, no default port, no path, no trailing slash",
             ));
+        }
+        if url.port() == Some(0) {
+            return Err(broken("a port from 1 to 65535"));
         }
         let authority = origin.split_once("://").map_or("", |(_, rest)| rest).into();
         Ok(Self {

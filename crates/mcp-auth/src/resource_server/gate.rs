@@ -29,6 +29,7 @@ pub(super) struct Arrival {
     server: ResourceServer,
     origin: Option<AllowedOrigin>,
     token: AccessToken,
+    opens_stream: bool,
 }
 
 /// A request that passed every check: what its response needs.
@@ -37,6 +38,7 @@ pub(super) struct Admitted {
     server: ResourceServer,
     origin: Option<AllowedOrigin>,
     token: AccessToken,
+    opens_stream: bool,
     principal: Principal,
 }
 
@@ -65,6 +67,7 @@ impl Arrival {
             server,
             origin,
             token,
+            opens_stream: request.method() == Method::GET,
         })
     }
 
@@ -83,6 +86,7 @@ impl Arrival {
             server,
             origin,
             token,
+            opens_stream,
         } = self;
         match examine(&server, verified, request) {
             Ok(principal) => {
@@ -91,6 +95,7 @@ impl Arrival {
                     server,
                     origin,
                     token,
+                    opens_stream,
                     principal,
                 })
             }
@@ -107,7 +112,7 @@ impl Admitted {
         self.server.0.sessions.outward(headers, &self.principal);
         cors::allow(headers, self.origin.as_ref());
         let watch = watch::is_event_stream(headers)
-            .then(|| watch::watch(self.server.clone(), self.token.clone()));
+            .then(|| watch::watch(self.server.clone(), self.token.clone(), self.opens_stream));
         response.map(|body| match watch.flatten() {
             Some(watch) => ResponseBody::watched(body, watch),
             None => ResponseBody::inner(body),
@@ -145,6 +150,7 @@ fn examine<B>(
 fn refusal_of(server: &ResourceServer, error: VerifyError) -> Refusal {
     match error {
         VerifyError::Invalid(reason) => Refusal::InvalidToken(reason),
+        VerifyError::Expired => Refusal::InvalidToken("expired"),
         VerifyError::Unavailable {
             retry_after,
             source,

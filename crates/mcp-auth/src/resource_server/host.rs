@@ -110,7 +110,7 @@ fn is_loopback_origin(origin: &str) -> bool {
 }
 
 /// Whether a text is an origin in the one spelling that browsers send.
-fn is_origin(text: &str) -> bool {
+pub(crate) fn is_origin(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else {
         return false;
     };

@@ -66,6 +66,7 @@ mod watch;
 
 pub use builder::ResourceServerBuilder;
 pub use future::ResponseFuture;
+pub(crate) use host::is_origin;
 pub use layer::ResourceServerLayer;
 pub use refusal::Refusal;
 pub use scopes::ScopeHierarchy;

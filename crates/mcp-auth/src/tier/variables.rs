@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use crate::{BuildError, oauth::PublicUrl};
+use crate::{BuildError, oauth::PublicUrl, resource_server::is_origin};
 
 /// The variables of a process as they were set; none is empty.
 pub(super) struct Variables(BTreeMap<String, String>);
@@ -135,13 +135,20 @@ impl Variables {
         self.0.keys().map(String::as_str)
     }
 
-    /// A list separated by commas.
-    pub(super) fn list(&self, name: &str) -> Vec<String> {
-        let parts = self.get(name).unwrap_or_default().split(',').map(str::trim);
-        parts
-            .filter(|part| !part.is_empty())
-            .map(str::to_owned)
-            .collect()
+    /// `MCP_AUTH_ALLOWED_ORIGINS`: further origins, separated by commas.
+    pub(super) fn allowed_origins(&self) -> Result<Vec<String>, BuildError> {
+        const NAME: &str = "MCP_AUTH_ALLOWED_ORIGINS";
+        let Some(text) = self.get(NAME) else {
+            return Ok(Vec::new());
+        };
+        let origins: Vec<String> = text.split(',').map(|part| part.trim().to_owned()).collect();
+        if origins.iter().all(|origin| is_origin(origin)) {
+            return Ok(origins);
+        }
+        Err(BuildError::argument(
+            NAME,
+            "must be origins such as https://app.example.com, separated by commas",
+        ))
     }
 
     /// `on` or `off`.

@@ -49,7 +49,7 @@ pub struct OAuthUpstream {
 struct Discovered {
     endpoints: Option<Arc<UpstreamEndpoints>>,
     /// None where they were configured: those do not grow old.
-    read_at: Option<Timestamp>,
+    read_again_from: Option<Timestamp>,
 }
 
 /// Builds an [`OAuthUpstream`].
@@ -97,49 +97,82 @@ impl OAuthUpstream {
     }
 
     /// The endpoints, read again after a day; old ones are good while new ones cannot be read.
-    ///
-    /// One caller reads. Whoever waited for a reading that failed shares its failure, so that a
-    /// provider that hangs costs a crowd one deadline, not one each.
     pub(super) async fn endpoints(&self) -> Result<Arc<UpstreamEndpoints>, UpstreamError> {
         let before = self.attempts.load(Ordering::SeqCst);
         let mut discovered = self.discovered.lock().await;
+        let Some(known) = discovered.endpoints.clone() else {
+            return self.first_read(&mut discovered, before).await;
+        };
         let now = self.clock.now();
-        let known = discovered.endpoints.clone();
-        let fresh = discovered
-            .read_at
-            .is_none_or(|read| now.is_within(read, MAX_AGE));
-        match (known, &self.issuer) {
-            (Some(known), _) if fresh => Ok(known),
-            (known, Some(issuer)) => {
-                if self.attempts.load(Ordering::SeqCst) != before {
-                    return known.ok_or(UpstreamError::Outage(
-                        "its metadata could not be read just now",
-                    ));
-                }
-                let read = discover(&*self.http, issuer).await;
-                self.attempts.fetch_add(1, Ordering::SeqCst);
-                match (read, known) {
-                    (Ok(endpoints), _) => {
-                        let endpoints = Arc::new(endpoints);
-                        *discovered = Discovered {
-                            endpoints: Some(Arc::clone(&endpoints)),
-                            read_at: Some(now),
-                        };
-                        Ok(endpoints)
-                    }
-                    (Err(_), Some(old)) => Ok(old),
-                    (Err(error), None) => Err(error),
-                }
-            }
-            (_, None) => Err(UpstreamError::Refused(
-                "it has neither issuer nor endpoints",
-            )),
+        let Some(issuer) = self
+            .issuer
+            .as_ref()
+            .filter(|_| discovered.read_again_from <= Some(now))
+        else {
+            return Ok(known);
+        };
+        // One caller looks; nobody waits for it, and it does not look again soon if that fails.
+        discovered.read_again_from = Some(now.plus(AFTER_FAILURE));
+        drop(discovered);
+        if let Ok(read) = in_time(&*self.http, issuer).await {
+            self.discovered.lock().await.keep(read, now);
         }
+        let discovered = self.discovered.lock().await;
+        Ok(discovered.endpoints.clone().unwrap_or(known))
+    }
+
+    /// Whoever waited for a reading that failed, or that was given up, shares its failure: a provider
+    /// that hangs costs a crowd one deadline, not one each.
+    async fn first_read(
+        &self,
+        discovered: &mut Discovered,
+        before: u64,
+    ) -> Result<Arc<UpstreamEndpoints>, UpstreamError> {
+        let issuer = self.issuer.as_ref().ok_or(UpstreamError::Refused(
+            "it has neither issuer nor endpoints",
+        ))?;
+        if self.attempts.load(Ordering::SeqCst) != before {
+            return Err(UpstreamError::Outage(
+                "its metadata could not be read just now",
+            ));
+        }
+        let _attempt = Attempt(&self.attempts);
+        let read = in_time(&*self.http, issuer).await?;
+        Ok(discovered.keep(read, self.clock.now()))
     }
 }
 
-/// Metadata is read again after this (RFC 8414 leaves it to us).
+impl Discovered {
+    fn keep(&mut self, read: UpstreamEndpoints, now: Timestamp) -> Arc<UpstreamEndpoints> {
+        let endpoints = Arc::new(read);
+        self.endpoints = Some(Arc::clone(&endpoints));
+        self.read_again_from = Some(now.plus(MAX_AGE));
+        endpoints
+    }
+}
+
+/// Counts an attempt, however it ends.
+struct Attempt<'a>(&'a AtomicU64);
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+async fn in_time(
+    http: &dyn HttpClient,
+    issuer: &Issuer,
+) -> Result<UpstreamEndpoints, UpstreamError> {
+    let read = tokio::time::timeout(DEADLINE, discover(http, issuer)).await;
+    read.unwrap_or(Err(UpstreamError::Outage("its metadata takes too long")))
+}
+
+/// For all the forms of the metadata's URL together.
+const DEADLINE: Duration = Duration::from_secs(8);
+/// Metadata is read again after this (RFC 8414 leaves it to us), or after this long if that failed.
 const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+const AFTER_FAILURE: Duration = Duration::from_secs(300);
 
 #[async_trait]
 impl Upstream for OAuthUpstream {
@@ -313,7 +346,7 @@ impl OAuthUpstreamBuilder {
             issuer,
             discovered: Mutex::new(Discovered {
                 endpoints: known.map(Arc::new),
-                read_at: None,
+                read_again_from: None,
             }),
             attempts: AtomicU64::new(0),
             scopes: self.scopes,
@@ -335,3 +368,6 @@ fn default_http_client() -> Result<Arc<dyn HttpClient>, BuildError> {
         "give one, or turn the feature `http-client` on",
     ))
 }
+
+#[cfg(test)]
+mod tests;

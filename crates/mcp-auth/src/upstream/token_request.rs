@@ -154,7 +154,12 @@ fn tokens(
     })?;
     let fits_a_header =
         |token: &str| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
-    if !answer.token_type.is_bearer() || !fits_a_header(answer.access_token.secret()) {
+    if !answer.token_type.is_bearer() {
+        return Err(UpstreamError::Refused(
+            "it gives tokens of another type than Bearer",
+        ));
+    }
+    if !fits_a_header(answer.access_token.secret()) {
         return Err(UpstreamError::Outage(
             "its token answer has no bearer token",
         ));

@@ -88,7 +88,7 @@ impl Environment {
         let environment = Self {
             upstream: variables.upstream()?,
             key_ring: variables.key_ring()?,
-            allowed_origins: variables.list("MCP_AUTH_ALLOWED_ORIGINS"),
+            allowed_origins: variables.allowed_origins()?,
             rate_limits: variables.switch("MCP_AUTH_RATE_LIMIT", true)?,
             scopes: variables.scopes()?,
             access_ttl: variables.seconds("MCP_AUTH_ACCESS_TTL", 1, DAY)?,

@@ -7,7 +7,7 @@ use crate::{
     BuildError,
     authorization_server::clients::PreregisteredClients,
     net::TrustedProxies,
-    oauth::{ClientSecret, Scopes},
+    oauth::{ClientSecret, Issuer, Scopes},
     store::KeyRing,
     tier::variables::Variables,
 };
@@ -43,8 +43,20 @@ impl Variables {
     }
 
     pub(super) fn scopes(&self) -> Result<Option<Scopes>, BuildError> {
+        let broken = |rule: &'static str| BuildError::argument("MCP_AUTH_SCOPES", rule);
         let scopes = self.get("MCP_AUTH_SCOPES").map(Scopes::parse).transpose();
-        scopes.map_err(|error| BuildError::argument("MCP_AUTH_SCOPES", error.rule()))
+        let scopes = scopes.map_err(|error| broken(error.rule()))?;
+        let offline = |scopes: &Scopes| {
+            scopes
+                .iter()
+                .any(|scope| scope.as_str() == "offline_access")
+        };
+        if scopes.as_ref().is_some_and(offline) {
+            return Err(broken(
+                "`offline_access` is not offered: every grant here can be refreshed",
+            ));
+        }
+        Ok(scopes)
     }
 
     pub(super) fn trusted_proxies(&self) -> Result<TrustedProxies, BuildError> {
@@ -98,6 +110,17 @@ impl Variables {
                 ));
             }
         };
+        for name in ENDPOINTS.into_iter().chain([ISSUER]) {
+            let issuer = name == ISSUER;
+            let told = self.get(name).unwrap_or("https://not.told");
+            // An endpoint may have a query; apart from that it is held to the same.
+            let part = if issuer {
+                told
+            } else {
+                told.split('?').next().unwrap_or(told)
+            };
+            Issuer::parse(part).map_err(|error| BuildError::argument(name, error.rule()))?;
+        }
         let client_id = self.get("UPSTREAM_CLIENT_ID").ok_or_else(|| {
             BuildError::missing(
                 "UPSTREAM_CLIENT_ID",

@@ -57,7 +57,7 @@ fn refuse_others(name: &str, variables: &Variables) -> Result<(), BuildError> {
 fn place(variables: &Variables) -> Result<StaticKeyBuilder, BuildError> {
     let listen = variables.listen()?;
     let mut builder = StaticKey::builder(variables.public_url(listen)?)
-        .with_allowed_origins(variables.list("MCP_AUTH_ALLOWED_ORIGINS"));
+        .with_allowed_origins(variables.allowed_origins()?);
     builder.listen = listen;
     Ok(builder)
 }

@@ -10,9 +10,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use axum::{Router, body::Body, routing::get};
+use axum::{Router, body::Body, routing::any};
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use mcp_auth::{
@@ -26,6 +26,7 @@ use tower::ServiceExt;
 const GOOD: u8 = 0;
 const AWAY: u8 = 1;
 const REVOKED: u8 = 2;
+const EXPIRED: u8 = 3;
 
 /// Says of every token what it is told to.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +45,8 @@ impl TokenVerifier for Switch {
                 retry_after: Duration::from_secs(1),
                 source: None,
             }),
-            _ => Err(VerifyError::Invalid("revoked")),
+            REVOKED => Err(VerifyError::Invalid("revoked")),
+            _ => Err(VerifyError::Expired),
         }
     }
 }
@@ -52,11 +54,12 @@ impl TokenVerifier for Switch {
 /// The body of an endless answer of this kind, behind the layer.
 async fn endless(
     switch: &Switch,
+    method: Method,
     kind: &'static str,
 ) -> impl http_body::Body<Data = Bytes, Error = axum::Error> + Unpin + use<> {
     let inner = Router::new().route(
         "/mcp",
-        get(move || async move {
+        any(move || async move {
             let first = Ok::<_, Infallible>(Frame::data(Bytes::from_static(b": hello\n\n")));
             let stream = OneThenSilence(Some(first));
             ([("content-type", kind)], Body::new(StreamBody::new(stream)))
@@ -70,7 +73,9 @@ async fn endless(
     .with_stream_check(Duration::from_secs(5))
     .build()
     .unwrap();
-    let request = Request::get("/mcp")
+    let request = Request::builder()
+        .method(method)
+        .uri("/mcp")
         .header("host", "127.0.0.1:8000")
         .header("authorization", "Bearer x")
         .body(Body::empty())
@@ -112,7 +117,7 @@ async fn ends(
 #[tokio::test(start_paused = true)]
 async fn an_event_stream_ends_soon_after_its_token_did() {
     let switch = Switch::default();
-    let mut body = endless(&switch, "text/event-stream; charset=utf-8").await;
+    let mut body = endless(&switch, Method::GET, "text/event-stream; charset=utf-8").await;
     assert!(body.frame().await.is_some());
     assert!(!ends(&mut body).await, "while the token is good it stays");
     switch.0.store(AWAY, Ordering::SeqCst);
@@ -134,8 +139,31 @@ async fn an_event_stream_ends_soon_after_its_token_did() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_no_event_stream_is_let_through_whole() {
     let switch = Switch::default();
-    let mut body = endless(&switch, "application/json").await;
+    let mut body = endless(&switch, Method::GET, "application/json").await;
     assert!(body.frame().await.is_some());
     switch.0.store(REVOKED, Ordering::SeqCst);
     assert!(!ends(&mut body).await);
+}
+
+// RS-13
+#[tokio::test(start_paused = true)]
+async fn an_answer_under_way_outlives_the_expiry_but_no_revocation() {
+    let switch = Switch::default();
+    let mut stream = endless(&switch, Method::GET, "text/event-stream").await;
+    let mut answer = endless(&switch, Method::POST, "text/event-stream").await;
+    assert!(stream.frame().await.is_some() && answer.frame().await.is_some());
+    switch.0.store(EXPIRED, Ordering::SeqCst);
+    assert!(ends(&mut stream).await, "what was opened as a stream ends");
+    assert!(
+        !ends(&mut answer).await,
+        "what was asked for is still answered"
+    );
+    switch.0.store(REVOKED, Ordering::SeqCst);
+    assert!(ends(&mut answer).await);
+    switch.0.store(GOOD, Ordering::SeqCst);
+    let mut endless = endless(&switch, Method::POST, "text/event-stream").await;
+    assert!(endless.frame().await.is_some());
+    switch.0.store(EXPIRED, Ordering::SeqCst);
+    let end = tokio::time::timeout(Duration::from_secs(700), endless.frame()).await;
+    assert!(matches!(end, Ok(None)), "but not for ever");
 }
