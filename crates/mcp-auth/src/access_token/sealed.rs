@@ -85,6 +85,18 @@ impl SealedTokens {
         Ok(claims)
     }
 
+    /// The grant that a good token of one of these resources belongs to.
+    pub(crate) fn grant_of(
+        &self,
+        token: &AccessToken,
+        resources: &[ResourceIdentifier],
+    ) -> Option<GrantHandle> {
+        let mut claims = resources
+            .iter()
+            .filter_map(|resource| self.open(token, resource).ok());
+        claims.next().map(|claims| claims.grant)
+    }
+
     fn principal(claims: AccessTokenClaims, granted: &Principal) -> Principal {
         let principal = granted.clone().with_expiry(claims.expires_at);
         match claims.narrowed {

@@ -19,16 +19,19 @@ pub(super) fn metadata(server: &AuthorizationServer) -> Response<Bytes> {
         .dynamic_clients
         .as_ref()
         .map(|_| url(paths::REGISTER));
+    document.revocation_endpoint = Some(url(paths::REVOKE));
     document.jwks_uri = Some(url(paths::JWKS));
     document.scopes_supported = server.scopes.iter().map(ToString::to_string).collect();
     document.protected_resources = server.resources.clone();
-    let openid: [(&str, Value); 2] = [
+    let methods = json!(document.token_endpoint_auth_methods_supported);
+    let further: [(&str, Value); 3] = [
+        ("revocation_endpoint_auth_methods_supported", methods),
         ("subject_types_supported", json!(["public"])),
         ("id_token_signing_alg_values_supported", json!(["ES256"])),
     ];
     document
         .other
-        .extend(openid.map(|(name, value)| (name.to_owned(), value)));
+        .extend(further.map(|(name, value)| (name.to_owned(), value)));
     let mut response = response::json(StatusCode::OK, &document);
     response.headers_mut().insert(
         CACHE_CONTROL,

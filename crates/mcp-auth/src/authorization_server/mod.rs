@@ -28,6 +28,8 @@
 //! | not used before; a code in time | – | – | – | 8 | 12 |
 //! | identity known and admitted | – | – | – | 9 | – |
 //!
+//! `/revoke` has the token endpoint's checks 1, 2, 4 and 5, then whether the token is this client's.
+//!
 //! Until a redirection URI is known to be registered a refusal is a page, after it a redirect. Each
 //! step needs the value that the step before leaves behind, so none can be left out.
 
@@ -49,6 +51,7 @@ mod pending;
 mod redirect;
 mod register;
 mod response;
+mod revoke;
 mod token;
 
 use std::sync::Arc;
@@ -113,6 +116,7 @@ pub(crate) mod paths {
     pub(crate) const AUTHORIZE: &str = "/authorize";
     pub(crate) const TOKEN: &str = "/token";
     pub(crate) const REGISTER: &str = "/register";
+    pub(crate) const REVOKE: &str = "/revoke";
     pub(crate) const CONSENT: &str = "/consent";
     pub(crate) const CALLBACK: &str = "/callback";
     pub(crate) const JWKS: &str = "/jwks";
@@ -128,7 +132,7 @@ impl EndpointSet for AuthorizationServer {
             paths::AUTHORIZE | paths::TOKEN | paths::CONSENT | paths::CALLBACK | paths::JWKS => {
                 true
             }
-            paths::METADATA | paths::OPENID_METADATA => true,
+            paths::METADATA | paths::OPENID_METADATA | paths::REVOKE => true,
             _ => false,
         }
     }
@@ -162,7 +166,10 @@ impl AuthorizationServer {
             (paths::JWKS, &Method::GET | &Method::HEAD) => jwks::jwks(),
             (paths::REGISTER, &Method::POST) => register::register(self, request),
             (paths::TOKEN, &Method::POST) => token::token(self, request).await,
-            (paths::REGISTER | paths::TOKEN, _) => response::method_not_allowed("POST, OPTIONS"),
+            (paths::REVOKE, &Method::POST) => revoke::revoke(self, request).await,
+            (paths::REGISTER | paths::TOKEN | paths::REVOKE, _) => {
+                response::method_not_allowed("POST, OPTIONS")
+            }
             _ => response::method_not_allowed("GET, HEAD, OPTIONS"),
         }
     }
@@ -172,7 +179,7 @@ impl AuthorizationServer {
 fn open_to_browsers(path: &str) -> Option<&'static str> {
     match path {
         paths::METADATA | paths::OPENID_METADATA | paths::JWKS => Some("GET, HEAD, OPTIONS"),
-        paths::REGISTER | paths::TOKEN => Some("POST, OPTIONS"),
+        paths::REGISTER | paths::TOKEN | paths::REVOKE => Some("POST, OPTIONS"),
         _ => None,
     }
 }

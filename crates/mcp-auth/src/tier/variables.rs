@@ -32,12 +32,11 @@ const BUILT: [&str; 17] = [
 ];
 
 /// The variables that are known and whose feature is not built yet.
-const NOT_BUILT: [&str; 5] = [
+const NOT_BUILT: [&str; 4] = [
     "MCP_AUTH_SIGNING_KEY",
     "MCP_AUTH_CIMD",
     "MCP_AUTH_DEV_CIMD_CA",
     "UPSTREAM_PRESET",
-    "UPSTREAM_REVOCATION_ENDPOINT",
 ];
 
 impl Variables {

@@ -18,6 +18,8 @@ pub(super) struct UpstreamEndpoints {
     pub(super) authorization: String,
     pub(super) token: String,
     pub(super) userinfo: String,
+    /// Where tokens are given back, if that is possible.
+    pub(super) revocation: Option<String>,
 }
 
 const MAX_DOCUMENT: usize = 256 * 1024;
@@ -63,10 +65,11 @@ fn endpoints(document: &[u8], issuer: &Issuer) -> Result<UpstreamEndpoints, Upst
         &metadata.token_endpoint,
         &userinfo,
     ] {
-        // RFC 8414 §2: https, or http on loopback, which is what an issuer is.
-        let origin = endpoint.split(['?', '#']).next().unwrap_or_default();
-        Issuer::parse(origin)
-            .map_err(|_| UpstreamError::Refused("its metadata names an endpoint without https"))?;
+        if !is_secure(endpoint) {
+            return Err(UpstreamError::Refused(
+                "its metadata names an endpoint without https",
+            ));
+        }
     }
     Ok(UpstreamEndpoints {
         issuer: Some(metadata.issuer),
@@ -74,7 +77,16 @@ fn endpoints(document: &[u8], issuer: &Issuer) -> Result<UpstreamEndpoints, Upst
         authorization: metadata.authorization_endpoint,
         token: metadata.token_endpoint,
         userinfo,
+        revocation: metadata
+            .revocation_endpoint
+            .filter(|endpoint| is_secure(endpoint)),
     })
+}
+
+/// RFC 8414 §2: https, or http on loopback, which is what an issuer is.
+pub(super) fn is_secure(endpoint: &str) -> bool {
+    let origin = endpoint.split(['?', '#']).next().unwrap_or_default();
+    Issuer::parse(origin).is_ok()
 }
 
 /// The forms a document can be at, in the order clients try them (RFC 8414 §3.1, §5).

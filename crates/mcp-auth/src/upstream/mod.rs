@@ -2,6 +2,7 @@
 
 mod discovery;
 mod oauth_upstream;
+mod revocation;
 mod token_request;
 mod userinfo;
 
@@ -64,6 +65,16 @@ pub trait Upstream: std::fmt::Debug + Send + Sync {
     ///
     /// [`UpstreamError::InvalidGrant`] only when the upstream said so: it ends the user's grant.
     async fn refresh(&self, token: &RefreshToken) -> Result<UpstreamTokens, UpstreamError>;
+
+    /// Gives a refresh token back (RFC 7009); an upstream that has no such thing does nothing.
+    ///
+    /// # Errors
+    ///
+    /// When it could have been given back, and was not.
+    async fn revoke(&self, token: &RefreshToken) -> Result<(), UpstreamError> {
+        let _ = token;
+        Ok(())
+    }
 }
 
 const _: Option<&dyn Upstream> = None;

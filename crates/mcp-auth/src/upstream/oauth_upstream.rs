@@ -14,8 +14,8 @@ use tokio::sync::Mutex;
 
 use super::{
     ExpectedIssuer, Upstream, UpstreamAuthorization, UpstreamError, UpstreamLogin, UpstreamTokens,
-    discovery::{UpstreamEndpoints, discover},
-    token_request, userinfo,
+    discovery::{UpstreamEndpoints, discover, is_secure},
+    revocation, token_request, userinfo,
 };
 use crate::{
     BuildError,
@@ -58,6 +58,7 @@ struct Discovered {
 pub struct OAuthUpstreamBuilder {
     issuer: Option<String>,
     endpoints: Option<[String; 3]>,
+    revocation: Option<String>,
     client_id: String,
     client_secret: Option<ClientSecret>,
     scopes: Vec<String>,
@@ -231,6 +232,10 @@ impl Upstream for OAuthUpstream {
     async fn refresh(&self, token: &RefreshToken) -> Result<UpstreamTokens, UpstreamError> {
         token_request::refresh(self, token).await
     }
+
+    async fn revoke(&self, token: &RefreshToken) -> Result<(), UpstreamError> {
+        revocation::revoke(self, token).await
+    }
 }
 
 impl OAuthUpstreamBuilder {
@@ -238,6 +243,7 @@ impl OAuthUpstreamBuilder {
         Self {
             issuer,
             endpoints,
+            revocation: None,
             client_id,
             client_secret: None,
             scopes: Vec::new(),
@@ -251,6 +257,12 @@ impl OAuthUpstreamBuilder {
     /// (`client_secret_basic`).
     pub fn with_client_secret(mut self, secret: ClientSecret) -> Self {
         self.client_secret = Some(secret);
+        self
+    }
+
+    /// With the endpoint where refresh tokens are given back (RFC 7009); an issuer's metadata names it.
+    pub fn with_revocation_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.revocation = Some(endpoint.into());
         self
     }
 
@@ -291,6 +303,21 @@ impl OAuthUpstreamBuilder {
     pub fn build(self) -> Result<OAuthUpstream, BuildError> {
         let issuer = self.issuer.as_deref().map(Issuer::parse).transpose();
         let issuer = issuer.map_err(|e| BuildError::argument("upstream issuer", e.to_string()))?;
+        if let Some(revocation) = &self.revocation {
+            const ARGUMENT: &str = "upstream revocation endpoint";
+            if self.endpoints.is_none() {
+                return Err(BuildError::argument(
+                    ARGUMENT,
+                    "comes from the issuer's metadata",
+                ));
+            }
+            if !is_secure(revocation) {
+                return Err(BuildError::argument(
+                    ARGUMENT,
+                    "must be https, or http on loopback",
+                ));
+            }
+        }
         let mut known = None;
         if let Some([authorization, token, userinfo]) = self.endpoints {
             for (argument, endpoint) in [
@@ -309,6 +336,7 @@ impl OAuthUpstreamBuilder {
                 authorization,
                 token,
                 userinfo,
+                revocation: self.revocation.clone(),
             });
         }
         if self.client_id.is_empty() {

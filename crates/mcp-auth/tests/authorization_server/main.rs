@@ -25,6 +25,7 @@ mod rate_limits;
 mod redirect;
 mod register;
 mod resource_and_scope;
+mod revoke;
 mod storage;
 mod token_code;
 mod token_refresh;

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Finds the client and has it prove itself as it registered to.
-pub(super) async fn authenticate(
+pub(in super::super) async fn authenticate(
     server: &AuthorizationServer,
     request: &Request<Bytes>,
     form: &Form,

@@ -5,6 +5,9 @@ mod client_authentication;
 mod refresh_token;
 mod rotation;
 
+pub(super) use client_authentication::authenticate;
+pub(super) use rotation::PresentedToken;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -41,11 +44,11 @@ async fn redeem(
     ))?;
     match grant_type {
         "authorization_code" => {
-            let client = client_authentication::authenticate(server, request, &form).await?;
+            let client = authenticate(server, request, &form).await?;
             authorization_code::redeem(server, &client, &form).await
         }
         "refresh_token" => {
-            let client = client_authentication::authenticate(server, request, &form).await?;
+            let client = authenticate(server, request, &form).await?;
             refresh_token::redeem(server, &client, &form).await
         }
         _ => Err(TokenError::Refused(
@@ -125,7 +128,7 @@ fn upstream_end(grant: &Grant) -> Option<Timestamp> {
 
 /// Why nothing was granted.
 #[derive(Debug)]
-enum TokenError {
+pub(super) enum TokenError {
     /// The request is not good; the reason is for the log.
     Refused(OAuthErrorCode, &'static str),
     /// The store is away; nothing was consumed.
@@ -166,7 +169,11 @@ impl TokenError {
     /// The refusal; a network with too many of them is told to slow down.
     ///
     /// What is good is never refused for what a neighbour behind the same address did.
-    fn respond(&self, server: &AuthorizationServer, request: &Request<Bytes>) -> Response<Bytes> {
+    pub(super) fn respond(
+        &self,
+        server: &AuthorizationServer,
+        request: &Request<Bytes>,
+    ) -> Response<Bytes> {
         let fault = if self.is_ours() { "server" } else { "client" };
         tracing::info!(
             event = "token_refused",

@@ -13,14 +13,14 @@ use crate::{
 };
 
 /// A refresh token as it was presented; nothing says yet that it is ours.
-pub(super) struct PresentedToken {
-    pub(super) handle: GrantHandle,
+pub(in super::super) struct PresentedToken {
+    pub(in super::super) handle: GrantHandle,
     pub(super) generation: u32,
     tag: [u8; TAG_LEN],
 }
 
 impl PresentedToken {
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in super::super) fn parse(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(PREFIX)?).ok()?;
         let (handle, rest) = bytes.split_first_chunk::<{ GrantHandle::LEN }>()?;
         let (generation, tag) = rest.split_first_chunk::<4>()?;
@@ -32,7 +32,7 @@ impl PresentedToken {
     }
 
     /// Whether this grant gave it, in constant time.
-    pub(super) fn is_of(&self, state: &RefreshState) -> bool {
+    pub(in super::super) fn is_of(&self, state: &RefreshState) -> bool {
         let key = hmac::Key::new(hmac::HMAC_SHA256, state.mac_key.as_bytes());
         hmac::verify(&key, &message(&self.handle, self.generation), &self.tag).is_ok()
     }

@@ -42,6 +42,7 @@ pub struct Environment {
 #[derive(Debug)]
 struct UpstreamVariables {
     place: Place,
+    revocation: Option<String>,
     client_id: String,
     client_secret: Option<ClientSecret>,
     scopes: Vec<String>,
@@ -160,6 +161,9 @@ impl Environment {
                 userinfo,
             } => OAuthUpstream::with_endpoints(authorization, token, userinfo, id),
         };
+        if let Some(revocation) = &variables.revocation {
+            builder = builder.with_revocation_endpoint(revocation);
+        }
         if let Some(secret) = &variables.client_secret {
             builder = builder.with_client_secret(secret.clone());
         }

@@ -72,7 +72,9 @@ impl Variables {
             "UPSTREAM_TOKEN_ENDPOINT",
             "UPSTREAM_USERINFO_ENDPOINT",
         ];
-        const CLIENT: [&str; 3] = [
+        const REVOCATION: &str = "UPSTREAM_REVOCATION_ENDPOINT";
+        const CLIENT: [&str; 4] = [
+            REVOCATION,
             "UPSTREAM_CLIENT_ID",
             "UPSTREAM_CLIENT_SECRET",
             "UPSTREAM_SCOPES",
@@ -110,7 +112,7 @@ impl Variables {
                 ));
             }
         };
-        for name in ENDPOINTS.into_iter().chain([ISSUER]) {
+        for name in ENDPOINTS.into_iter().chain([ISSUER, REVOCATION]) {
             let issuer = name == ISSUER;
             let told = self.get(name).unwrap_or("https://not.told");
             // An endpoint may have a query; apart from that it is held to the same.
@@ -121,6 +123,13 @@ impl Variables {
             };
             Issuer::parse(part).map_err(|error| BuildError::argument(name, error.rule()))?;
         }
+        let revocation = self.get(REVOCATION).map(str::to_owned);
+        if revocation.is_some() && matches!(place, Place::Issuer(_)) {
+            return Err(BuildError::argument(
+                REVOCATION,
+                "cannot stand beside UPSTREAM_ISSUER: it comes from its metadata",
+            ));
+        }
         let client_id = self.get("UPSTREAM_CLIENT_ID").ok_or_else(|| {
             BuildError::missing(
                 "UPSTREAM_CLIENT_ID",
@@ -129,6 +138,7 @@ impl Variables {
         })?;
         Ok(Some(UpstreamVariables {
             place,
+            revocation,
             client_id: client_id.to_owned(),
             client_secret: self.get("UPSTREAM_CLIENT_SECRET").map(ClientSecret::new),
             scopes: self

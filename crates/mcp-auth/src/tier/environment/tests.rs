@@ -94,6 +94,7 @@ fn a_variable_that_cannot_be_used_is_named() {
         ("MCP_AUTH_ACESS_TTL", "60"),
         ("UPSTREAM_PRESET", "github"),
         ("UPSTREAM_CLIENT_ID", "id"),
+        ("UPSTREAM_REVOCATION_ENDPOINT", "https://id.example/revoke"),
         ("UPSTREAM_TOKEN_ENDPOINT", "https://h.example/token"),
     ] {
         let said = refusal(&[(name, value)]);

@@ -1,0 +1,100 @@
+//! `POST /revoke`: a client gives its tokens up (RFC 7009).
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+
+use super::{
+    AuthorizationServer,
+    clients::Client,
+    form_body,
+    token::{PresentedToken, TokenError, authenticate},
+};
+use crate::{
+    access_token::{Grant, GrantHandle},
+    net::empty,
+    oauth::{AccessToken, OAuthErrorCode, RefreshToken},
+    upstream::Upstream,
+};
+
+pub(super) async fn revoke(
+    server: &AuthorizationServer,
+    request: &Request<Bytes>,
+) -> Response<Bytes> {
+    match revoked(server, request).await {
+        Ok(()) => empty(StatusCode::OK),
+        Err(error) => error.respond(server, request),
+    }
+}
+
+/// Ends the grant of a token: every access token, refresh token and upstream token of it.
+///
+/// What is no token of ours, or is over, is revoked already (RFC 7009 §2.2). The hint is not needed:
+/// a token says what it is.
+async fn revoked(server: &AuthorizationServer, request: &Request<Bytes>) -> Result<(), TokenError> {
+    let refused = |reason| TokenError::Refused(OAuthErrorCode::InvalidRequest, reason);
+    let form = form_body::read(request).map_err(refused)?;
+    let token = form.get("token").ok_or(refused("no token"))?;
+    let client = authenticate(server, request, &form).await?;
+    let Some((handle, grant)) = found(server, token).await? else {
+        return Ok(());
+    };
+    check_owner(&client, &grant)?;
+    server
+        .grants
+        .revoke(&handle, "its client revoked it")
+        .await?;
+    if let Some(upstream_token) = grant.upstream.refresh_token() {
+        revoke_upstream(server, upstream_token);
+    }
+    Ok(())
+}
+
+/// The grant that a token of ours belongs to, if both are good.
+async fn found(
+    server: &AuthorizationServer,
+    token: &str,
+) -> Result<Option<(GrantHandle, Grant)>, TokenError> {
+    let refresh = PresentedToken::parse(token);
+    let handle = match &refresh {
+        Some(refresh) => refresh.handle,
+        None => match server
+            .tokens
+            .grant_of(&AccessToken::new(token), &server.resources)
+        {
+            Some(handle) => handle,
+            None => return Ok(None),
+        },
+    };
+    let Some(loaded) = server.grants.load(&handle).await? else {
+        return Ok(None);
+    };
+    // An invented refresh token harms no grant.
+    let state = loaded.value.refresh.as_ref();
+    let invented = refresh.is_some_and(|refresh| !state.is_some_and(|state| refresh.is_of(state)));
+    Ok((!invented).then_some((handle, loaded.value)))
+}
+
+/// RFC 7009 §2.1: a client revokes what is its own.
+fn check_owner(client: &Client, grant: &Grant) -> Result<(), TokenError> {
+    if grant.client == *client.id() {
+        return Ok(());
+    }
+    Err(TokenError::Refused(
+        OAuthErrorCode::InvalidGrant,
+        "a token of another client",
+    ))
+}
+
+/// Tells the upstream too, without keeping the client waiting: what it held for us is of no use to
+/// anybody now.
+fn revoke_upstream(server: &AuthorizationServer, token: RefreshToken) {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return;
+    }
+    let upstream: std::sync::Arc<dyn Upstream> = std::sync::Arc::clone(&server.upstream);
+    tokio::spawn(async move {
+        if let Err(error) = upstream.revoke(&token).await {
+            tracing::warn!(event = "upstream_not_revoked", fault = "upstream", reason = %error);
+        }
+    });
+}
