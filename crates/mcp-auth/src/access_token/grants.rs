@@ -9,7 +9,7 @@ use std::{
 use super::{Grant, GrantHandle, Principal, upstream_token::GrantUpstream};
 use crate::{
     oauth::{Clock, Issuer, Random, Timestamp},
-    store::{IndexName, Insert, Loaded, RecordKey, Records, Replace, StoreError, Version},
+    store::{Insert, Loaded, RecordKey, Records, Replace, StoreError, Version},
     upstream::Upstream,
 };
 
@@ -22,7 +22,7 @@ pub(crate) struct Grants {
     pub(super) random: Arc<dyn Random>,
     issuer: Arc<str>,
     settings: GrantsSettings,
-    cache: GrantCache,
+    pub(super) cache: GrantCache,
     pub(super) itself: Weak<Self>,
 }
 
@@ -167,41 +167,10 @@ impl Grants {
         // Weak: the cache holds principals, and must not hold itself alive through them.
         principal.with_upstream(Arc::new(GrantUpstream::new(self.itself.clone(), *handle)))
     }
-
-    /// Ends every grant under an index name; says how many there were.
-    pub(crate) async fn revoke_all(
-        &self,
-        index: &IndexName,
-        reason: &'static str,
-    ) -> Result<usize, StoreError> {
-        let mut ended = 0;
-        let mut cursor = None;
-        loop {
-            let page = self.records.list(index, cursor.as_ref(), 100).await?;
-            for key in &page.keys {
-                let Some(found) = self.records.load::<Grant>(key).await? else {
-                    continue;
-                };
-                // The index holds hashed keys; the cache is told by the grant that was read.
-                self.records.remove(key).await?;
-                self.cache.clear();
-                tracing::info!(
-                    event = "grant_revoked",
-                    reason,
-                    client = found.value.client.as_str()
-                );
-                ended += 1;
-            }
-            match page.next {
-                Some(next) => cursor = Some(next),
-                None => return Ok(ended),
-            }
-        }
-    }
 }
 
 /// A grant whose code was never redeemed opens nothing.
-fn is_redeemed(grant: &Grant) -> bool {
+pub(super) fn is_redeemed(grant: &Grant) -> bool {
     grant.code.as_ref().is_none_or(|code| code.redeemed)
 }
 
@@ -211,7 +180,7 @@ pub(crate) fn code_key(code: &crate::oauth::AuthorizationCode) -> RecordKey {
 }
 
 #[derive(Debug)]
-struct GrantCache {
+pub(super) struct GrantCache {
     shards: [Mutex<Shard>; SHARDS],
 }
 
@@ -291,7 +260,7 @@ impl GrantCache {
     }
 
     /// Drops everything: which entry a hashed key belongs to is not known.
-    fn clear(&self) {
+    pub(super) fn clear(&self) {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.entries.clear();

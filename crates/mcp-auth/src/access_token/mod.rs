@@ -3,6 +3,8 @@
 #[cfg(feature = "authorization-server")]
 mod grant;
 #[cfg(feature = "authorization-server")]
+mod grant_listing;
+#[cfg(feature = "authorization-server")]
 mod grants;
 mod principal;
 #[cfg(feature = "authorization-server")]
@@ -13,6 +15,8 @@ mod verifier;
 
 #[cfg(feature = "authorization-server")]
 pub(crate) use grant::{CodeState, Grant, GrantHandle, Key, RefreshState, UpstreamState};
+#[cfg(feature = "authorization-server")]
+pub use grant_listing::GrantSummary;
 #[cfg(feature = "authorization-server")]
 pub(crate) use grants::{Grants, GrantsSettings, LoadedGrant, code_key};
 #[cfg(feature = "authorization-server")]

@@ -9,6 +9,8 @@ pub(crate) struct Lifetimes {
     pub(crate) access_token: Duration,
     /// Of a grant without use; each refresh starts it anew; thirty days.
     pub(crate) refresh_token: Duration,
+    /// Of a grant, however much it is used; none is no end.
+    pub(crate) grant: Option<Duration>,
     /// Of an authorization code; a minute.
     pub(crate) code: Duration,
     /// For how long the refresh token before the current one still gives the current one; a minute.
@@ -28,6 +30,7 @@ impl Default for Lifetimes {
         Self {
             access_token: Duration::from_secs(3600),
             refresh_token: Duration::from_secs(30 * 24 * 3600),
+            grant: None,
             code: Duration::from_secs(60),
             refresh_grace: Duration::from_secs(60),
         }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use mcp_auth::{oauth::ClientId, store::KeyRing};
+use mcp_auth::{
+    access_token::GrantSummary,
+    oauth::{AccessToken, ClientId},
+    store::KeyRing,
+};
 
 use crate::rig::{Rig, assert_invalid_grant};
 
@@ -103,4 +107,77 @@ async fn the_operator_ends_the_grants_of_one_user_or_one_client() {
             .unwrap(),
         0
     );
+}
+
+/// ASC-14. What the operator, or a page for the user, can see and end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_grants_of_a_user_can_be_listed_and_one_of_them_ended() {
+    let rig = Rig::start().await;
+    let mut first = rig.sign_in().await;
+    let second = rig.sign_in().await;
+    rig.sign_in_as("bob", "builder").await;
+    let tier = &rig.instances[0].tier;
+    let subject = rig.whoami(&first.tokens.access_token).await.body["subject"].clone();
+    let subject = subject.as_str().unwrap();
+    rig.clock.advance(Duration::from_secs(100));
+    first.renew().await;
+    let listed = tier.grants_of_subject(subject).await.unwrap();
+    assert_eq!(listed.len(), 2);
+    let mine = |grant: &&GrantSummary| grant.client.as_str() == first.registration.client_id;
+    let grant = listed.iter().find(mine).unwrap();
+    assert_eq!(grant.subject, subject);
+    assert_eq!(grant.client_name.as_deref(), Some("Scripted host"));
+    assert_eq!(grant.scopes.to_string(), "mcp:tools");
+    assert!(grant.refreshed_at.unwrap() > grant.created_at);
+    let other = listed.iter().find(|grant| !mine(grant)).unwrap();
+    assert_eq!(other.refreshed_at, None);
+    assert_eq!(
+        tier.grants_of_client(&grant.client).await.unwrap(),
+        [grant.clone()]
+    );
+    // Nobody ends a grant that is not theirs, and a name opens nothing.
+    assert!(
+        !tier
+            .revoke_grant("demo|somebody", &grant.name)
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        rig.whoami(&AccessToken::new(grant.name.clone()))
+            .await
+            .status,
+        401
+    );
+    assert!(tier.revoke_grant(subject, &grant.name).await.unwrap());
+    assert!(!tier.revoke_grant(subject, &grant.name).await.unwrap());
+    assert_eq!(rig.whoami(&first.tokens.access_token).await.status, 401);
+    assert_eq!(rig.whoami(&second.tokens.access_token).await.status, 200);
+    assert_eq!(
+        tier.grants_of_subject(subject).await.unwrap(),
+        [other.clone()]
+    );
+}
+
+/// ASR-10.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_absolute_lifetime_ends_a_grant_that_is_used_every_day() {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let rig = Rig::plan()
+        .tune(|builder| builder.with_grant_lifetime(7 * DAY))
+        .start()
+        .await;
+    let mut session = rig.sign_in().await;
+    for _ in 0..6 {
+        rig.clock.advance(DAY);
+        session.renew().await;
+    }
+    rig.clock.advance(DAY - Duration::from_secs(600));
+    session.renew().await;
+    assert_eq!(
+        session.tokens.expires_in,
+        Some(600),
+        "no token outlives its grant"
+    );
+    rig.clock.advance(Duration::from_secs(600));
+    assert_invalid_grant(&session.refresh().await);
 }

@@ -114,8 +114,13 @@ fn grant_expiry(server: &AuthorizationServer, grant: &Grant, now: Timestamp) -> 
         Some(_) => server.lifetimes.refresh_token,
         None => server.lifetimes.access_token,
     };
-    let ours = now.plus(lifetime);
-    upstream_end(grant).map_or(ours, |end| ours.min(end))
+    let unused = now.plus(lifetime);
+    let absolute = server
+        .lifetimes
+        .grant
+        .map(|lifetime| grant.created_at.plus(lifetime));
+    let ends = [absolute, upstream_end(grant)];
+    ends.into_iter().flatten().fold(unused, Timestamp::min)
 }
 
 /// The end of upstream tokens that nothing renews.

@@ -248,6 +248,13 @@ impl DcrShimBuilder {
         self
     }
 
+    /// With grants that end after this long however much they are used: the user consents and signs in
+    /// again. Without it only disuse ends them.
+    pub const fn with_grant_lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetimes.grant = Some(lifetime);
+        self
+    }
+
     /// With codes that live this long; a minute by default.
     pub const fn with_code_lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetimes.code = lifetime;

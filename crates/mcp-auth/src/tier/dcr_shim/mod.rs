@@ -8,6 +8,7 @@ pub use builder::DcrShimBuilder;
 
 use super::Tier;
 use crate::{
+    access_token::GrantSummary,
     authorization_server::AuthorizationServer,
     net::EndpointSet,
     oauth::{ClientId, PublicUrl},
@@ -44,19 +45,54 @@ impl DcrShim {
         DcrShimBuilder::new(public_url, upstream)
     }
 
-    /// Ends every grant of a user, through whichever clients; says how many there were.
+    /// The live grants of a user, through whichever clients.
     ///
     /// The subject is what [`Principal::subject`](crate::Principal::subject) says: the upstream's
-    /// namespace, `|`, the user there. Other processes see it within the revocation bound.
+    /// namespace, `|`, the user there.
+    ///
+    /// # Errors
+    ///
+    /// When the store is away.
+    pub async fn grants_of_subject(&self, subject: &str) -> Result<Vec<GrantSummary>, StoreError> {
+        self.server.grants.list(&of_subject(subject)).await
+    }
+
+    /// The live grants of a client, for whichever users.
+    ///
+    /// # Errors
+    ///
+    /// When the store is away.
+    pub async fn grants_of_client(
+        &self,
+        client: &ClientId,
+    ) -> Result<Vec<GrantSummary>, StoreError> {
+        self.server.grants.list(&of_client(client)).await
+    }
+
+    /// Ends one grant of a user, by the name that [`DcrShim::grants_of_subject`] gives; says whether
+    /// there was one. Other processes see it within the revocation bound.
+    ///
+    /// # Errors
+    ///
+    /// When the store is away.
+    pub async fn revoke_grant(&self, subject: &str, name: &str) -> Result<bool, StoreError> {
+        let reason = "one grant of a user was ended";
+        self.server
+            .grants
+            .revoke_named(&of_subject(subject), name, reason)
+            .await
+    }
+
+    /// Ends every grant of a user; says how many there were.
     ///
     /// # Errors
     ///
     /// When the store is away; some of the grants may be ended by then.
     pub async fn revoke_grants_of_subject(&self, subject: &str) -> Result<usize, StoreError> {
-        let index = IndexName::new("subject", subject.as_bytes());
+        let reason = "the operator ended a user's grants";
         self.server
             .grants
-            .revoke_all(&index, "the operator ended a user's grants")
+            .revoke_all(&of_subject(subject), reason)
             .await
     }
 
@@ -66,12 +102,20 @@ impl DcrShim {
     ///
     /// When the store is away; some of the grants may be ended by then.
     pub async fn revoke_grants_of_client(&self, client: &ClientId) -> Result<usize, StoreError> {
-        let index = IndexName::new("client", client.as_str().as_bytes());
+        let reason = "the operator ended a client's grants";
         self.server
             .grants
-            .revoke_all(&index, "the operator ended a client's grants")
+            .revoke_all(&of_client(client), reason)
             .await
     }
+}
+
+fn of_subject(subject: &str) -> IndexName {
+    IndexName::new("subject", subject.as_bytes())
+}
+
+fn of_client(client: &ClientId) -> IndexName {
+    IndexName::new("client", client.as_str().as_bytes())
 }
 
 impl Tier for DcrShim {

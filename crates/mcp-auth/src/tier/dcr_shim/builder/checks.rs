@@ -44,6 +44,12 @@ impl DcrShimBuilder {
                 3650 * DAY,
             ),
             ("code lifetime", lifetimes.code, 1, 600),
+            (
+                "grant lifetime",
+                lifetimes.grant.unwrap_or(lifetimes.refresh_token),
+                1,
+                3650 * DAY,
+            ),
             ("refresh grace", lifetimes.refresh_grace, 0, 3600),
             ("revocation bound", self.grants.revocation_bound, 0, 3600),
         ] {

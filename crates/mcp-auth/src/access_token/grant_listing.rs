@@ -1,0 +1,125 @@
+//! The grants of one user or one client, for operators and for the users themselves.
+
+use super::{Grant, Grants, LoadedGrant, grants::is_redeemed};
+use crate::{
+    oauth::{ClientId, ResourceIdentifier, Scopes, Timestamp},
+    store::{IndexName, RecordKey, StoreError},
+};
+
+/// What can be told of a grant; nothing in it opens anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GrantSummary {
+    /// A name for this grant, to revoke it by.
+    pub name: String,
+    /// Whose it is, as [`Principal::subject`](super::Principal::subject) says it.
+    pub subject: String,
+    /// The client that was let in.
+    pub client: ClientId,
+    /// What the client calls itself; a claim of its own, unless the operator registered it.
+    pub client_name: Option<String>,
+    /// The MCP endpoint.
+    pub resource: ResourceIdentifier,
+    /// What it allows.
+    pub scopes: Scopes,
+    /// When the user consented.
+    pub created_at: Timestamp,
+    /// When the host last refreshed; none before the first time, or without refresh tokens.
+    pub refreshed_at: Option<Timestamp>,
+    /// When it ends if it is not used again.
+    pub expires_at: Timestamp,
+}
+
+impl Grants {
+    /// The live grants under an index name.
+    pub(crate) async fn list(&self, index: &IndexName) -> Result<Vec<GrantSummary>, StoreError> {
+        let found = self.under(index).await?;
+        Ok(found
+            .into_iter()
+            .map(|(key, loaded)| summary(&key, loaded))
+            .collect())
+    }
+
+    /// Ends every grant under an index name; says how many there were.
+    pub(crate) async fn revoke_all(
+        &self,
+        index: &IndexName,
+        reason: &'static str,
+    ) -> Result<usize, StoreError> {
+        let found = self.under(index).await?;
+        for (key, loaded) in &found {
+            self.end(key, &loaded.value, reason).await?;
+        }
+        Ok(found.len())
+    }
+
+    /// Ends the one grant of this name under an index name; says whether there was one.
+    pub(crate) async fn revoke_named(
+        &self,
+        index: &IndexName,
+        name: &str,
+        reason: &'static str,
+    ) -> Result<bool, StoreError> {
+        for (key, loaded) in self.under(index).await? {
+            if key.to_string() == name {
+                self.end(&key, &loaded.value, reason).await?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn under(&self, index: &IndexName) -> Result<Vec<(RecordKey, LoadedGrant)>, StoreError> {
+        let mut found = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = self.records.list(index, cursor.as_ref(), PAGE).await?;
+            for key in page.keys {
+                if let Some(loaded) = self.records.load::<Grant>(&key).await?
+                    && is_redeemed(&loaded.value)
+                {
+                    found.push((key, loaded));
+                }
+            }
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    async fn end(
+        &self,
+        key: &RecordKey,
+        grant: &Grant,
+        reason: &'static str,
+    ) -> Result<(), StoreError> {
+        self.records.remove(key).await?;
+        // An index holds hashed keys, which do not say what the cache knows the grant by.
+        self.cache.clear();
+        tracing::info!(
+            event = "grant_revoked",
+            reason,
+            client = grant.client.as_str()
+        );
+        Ok(())
+    }
+}
+
+fn summary(key: &RecordKey, loaded: LoadedGrant) -> GrantSummary {
+    let grant = loaded.value;
+    let rotation = grant.refresh.filter(|state| state.generation > 1);
+    GrantSummary {
+        name: key.to_string(),
+        subject: grant.subject,
+        client: grant.client,
+        client_name: grant.client_name,
+        resource: grant.resource,
+        scopes: grant.scopes,
+        created_at: grant.created_at,
+        refreshed_at: rotation.map(|state| state.rotated_at),
+        expires_at: loaded.expires_at,
+    }
+}
+
+const PAGE: usize = 100;
