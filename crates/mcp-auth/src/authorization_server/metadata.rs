@@ -24,6 +24,17 @@ pub(super) fn metadata(server: &AuthorizationServer) -> Response<Bytes> {
     document.scopes_supported = server.scopes.iter().map(ToString::to_string).collect();
     document.protected_resources = server.resources.clone();
     let methods = json!(document.token_endpoint_auth_methods_supported);
+    if !server.introspection.is_empty() {
+        let secrets = json!(["client_secret_post", "client_secret_basic"]);
+        let endpoint = json!(url(paths::INTROSPECT));
+        document.other.extend([
+            ("introspection_endpoint".to_owned(), endpoint),
+            (
+                "introspection_endpoint_auth_methods_supported".to_owned(),
+                secrets,
+            ),
+        ]);
+    }
     let further: [(&str, Value); 3] = [
         ("revocation_endpoint_auth_methods_supported", methods),
         ("subject_types_supported", json!(["public"])),

@@ -28,7 +28,8 @@
 //! | not used before; a code in time | – | – | – | 8 | 12 |
 //! | identity known and admitted | – | – | – | 9 | – |
 //!
-//! `/revoke` has the token endpoint's checks 1, 2, 4 and 5, then whether the token is this client's.
+//! `/revoke` has the token endpoint's checks 1, 2, 4 and 5, then whether the token is this client's;
+//! `/introspect` has the same, then whether this client may ask.
 //!
 //! Until a redirection URI is known to be registered a refusal is a page, after it a redirect. Each
 //! step needs the value that the step before leaves behind, so none can be left out.
@@ -40,6 +41,7 @@ pub mod clients;
 mod consent;
 mod cookies;
 mod form_body;
+mod introspect;
 mod invisible;
 mod jwks;
 mod lifetimes;
@@ -67,7 +69,7 @@ pub(crate) use limits::RateLimits;
 use crate::{
     access_token::{Grants, SealedTokens},
     net::{EndpointSet, empty, open_to_everyone, preflight_for_everyone},
-    oauth::{Clock, Issuer, PublicUrl, Random, ResourceIdentifier, Scopes},
+    oauth::{ClientId, Clock, Issuer, PublicUrl, Random, ResourceIdentifier, Scopes},
     store::{Records, Sealer},
     upstream::Upstream,
 };
@@ -88,6 +90,8 @@ pub(crate) struct AuthorizationServer {
     pub(crate) upstream: Arc<dyn Upstream>,
     pub(crate) clients: Arc<dyn ClientResolver>,
     pub(crate) dynamic_clients: Option<Arc<DynamicClients>>,
+    /// The clients that may ask about tokens; the endpoint is there only if there are any.
+    pub(crate) introspection: Vec<ClientId>,
     pub(crate) pages: Arc<dyn Pages>,
     pub(crate) admission: Arc<dyn Admission>,
     pub(crate) records: Records,
@@ -117,6 +121,7 @@ pub(crate) mod paths {
     pub(crate) const TOKEN: &str = "/token";
     pub(crate) const REGISTER: &str = "/register";
     pub(crate) const REVOKE: &str = "/revoke";
+    pub(crate) const INTROSPECT: &str = "/introspect";
     pub(crate) const CONSENT: &str = "/consent";
     pub(crate) const CALLBACK: &str = "/callback";
     pub(crate) const JWKS: &str = "/jwks";
@@ -129,6 +134,7 @@ impl EndpointSet for AuthorizationServer {
     fn owns(&self, path: &str) -> bool {
         match path {
             paths::REGISTER => self.dynamic_clients.is_some(),
+            paths::INTROSPECT => !self.introspection.is_empty(),
             paths::AUTHORIZE | paths::TOKEN | paths::CONSENT | paths::CALLBACK | paths::JWKS => {
                 true
             }
@@ -150,7 +156,8 @@ impl EndpointSet for AuthorizationServer {
             (paths::AUTHORIZE, &Method::GET) => authorize::authorize(self, &request).await,
             (paths::CONSENT, &Method::POST) => consent::decide(self, &request).await,
             (paths::CALLBACK, &Method::GET) => callback::finish(self, &request).await,
-            (paths::CONSENT, _) => response::method_not_allowed("POST"),
+            (paths::INTROSPECT, &Method::POST) => introspect::introspect(self, &request).await,
+            (paths::CONSENT | paths::INTROSPECT, _) => response::method_not_allowed("POST"),
             (paths::AUTHORIZE | paths::CALLBACK, _) => response::method_not_allowed("GET"),
             _ => empty(StatusCode::NOT_FOUND),
         }

@@ -19,6 +19,7 @@ mod callback;
 mod client;
 mod client_authentication;
 mod consent;
+mod introspect;
 mod metadata;
 mod pages;
 mod rate_limits;

@@ -133,7 +133,7 @@ async fn the_grants_of_a_user_can_be_listed_and_one_of_them_ended() {
     assert_eq!(other.refreshed_at, None);
     assert_eq!(
         tier.grants_of_client(&grant.client).await.unwrap(),
-        [grant.clone()]
+        std::slice::from_ref(grant)
     );
     // Nobody ends a grant that is not theirs, and a name opens nothing.
     assert!(
@@ -154,7 +154,7 @@ async fn the_grants_of_a_user_can_be_listed_and_one_of_them_ended() {
     assert_eq!(rig.whoami(&second.tokens.access_token).await.status, 200);
     assert_eq!(
         tier.grants_of_subject(subject).await.unwrap(),
-        [other.clone()]
+        std::slice::from_ref(other)
     );
 }
 

@@ -140,6 +140,8 @@ pub(super) enum TokenError {
     Store(StoreError),
     /// The upstream is away; nothing was consumed.
     Upstream,
+    /// Grants cannot be read right now.
+    Unavailable,
     /// This network guessed at this client's secret too often.
     TooManySecrets,
 }
@@ -152,7 +154,7 @@ impl TokenError {
     const fn code(&self) -> OAuthErrorCode {
         match self {
             Self::Refused(code, _) => *code,
-            Self::Store(_) | Self::Upstream | Self::TooManySecrets => {
+            Self::Store(_) | Self::Upstream | Self::Unavailable | Self::TooManySecrets => {
                 OAuthErrorCode::TemporarilyUnavailable
             }
         }
@@ -163,12 +165,13 @@ impl TokenError {
             Self::Refused(_, reason) => reason,
             Self::Store(_) => "the store is away",
             Self::Upstream => "the upstream is away",
+            Self::Unavailable => "grants cannot be read",
             Self::TooManySecrets => "too many wrong secrets for this client",
         }
     }
 
     const fn is_ours(&self) -> bool {
-        matches!(self, Self::Store(_) | Self::Upstream)
+        matches!(self, Self::Store(_) | Self::Upstream | Self::Unavailable)
     }
 
     /// The refusal; a network with too many of them is told to slow down.

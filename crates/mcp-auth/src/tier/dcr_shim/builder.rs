@@ -36,6 +36,7 @@ pub struct DcrShimBuilder {
     scope_descriptions: ScopeDescriptions,
     preregistered: Option<PreregisteredClients>,
     further_clients: Vec<Arc<dyn ClientResolver>>,
+    introspection: Vec<ClientId>,
     registration: bool,
     redirect_schemes: Vec<String>,
     denied: Vec<ClientId>,
@@ -66,6 +67,7 @@ impl DcrShimBuilder {
             scope_descriptions: ScopeDescriptions::default(),
             preregistered: None,
             further_clients: Vec::new(),
+            introspection: Vec::new(),
             registration: true,
             redirect_schemes: Vec::new(),
             denied: Vec::new(),
@@ -174,6 +176,17 @@ impl DcrShimBuilder {
     /// With clients that the operator registered.
     pub fn with_preregistered_clients(mut self, clients: PreregisteredClients) -> Self {
         self.preregistered = Some(clients);
+        self
+    }
+
+    /// With clients that may ask about tokens at `/introspect` (RFC 7662): resource servers in other
+    /// processes, registered by the operator with a secret. Without any there is no such endpoint.
+    ///
+    /// # Security
+    ///
+    /// They learn who a token speaks for, and with which scopes.
+    pub fn with_introspection_by(mut self, clients: impl IntoIterator<Item = ClientId>) -> Self {
+        self.introspection.extend(clients);
         self
     }
 
@@ -404,6 +417,7 @@ impl DcrShimBuilder {
             upstream: self.upstream,
             clients: Arc::new(clients),
             dynamic_clients: dynamic,
+            introspection: self.introspection,
             pages: self
                 .pages
                 .unwrap_or_else(|| Arc::new(BuiltInPages::default())),
