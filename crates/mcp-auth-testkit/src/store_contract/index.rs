@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -18,15 +19,8 @@ use super::{
 pub(super) async fn lists_the_keys_of_live_records(store: Arc<dyn Store>) -> Outcome {
     let corner = Corner::new()?;
     let (mine, theirs) = (corner.index(1), corner.index(2));
-    for n in 0..10 {
-        let name = if n < 7 { mine } else { theirs };
-        put(
-            &*store,
-            &corner.key(n),
-            live("content").with_indexes(vec![name]),
-        )
-        .await?;
-    }
+    put_listed(&*store, &corner, 0..7, mine).await?;
+    put_listed(&*store, &corner, 7..10, theirs).await?;
     put(&*store, &corner.key(10), live("content")).await?;
     same(&listed(&*store, &mine).await?, &keys(&corner, 0..7))?;
     same(&listed(&*store, &theirs).await?, &keys(&corner, 7..10))?;
@@ -93,14 +87,7 @@ pub(super) async fn keeps_a_record_listed_when_its_life_is_extended(
 pub(super) async fn lists_nothing_that_loads_once_it_is_removed(store: Arc<dyn Store>) -> Outcome {
     let corner = Corner::new()?;
     let name = corner.index(1);
-    for n in 0..10 {
-        put(
-            &*store,
-            &corner.key(n),
-            live("content").with_indexes(vec![name]),
-        )
-        .await?;
-    }
+    put_listed(&*store, &corner, 0..10, name).await?;
     for n in 0..5 {
         store.remove(&corner.key(n)).await?;
     }
@@ -119,14 +106,7 @@ pub(super) async fn pages_through_a_listing_without_gaps_or_repeats(
 ) -> Outcome {
     let corner = Corner::new()?;
     let name = corner.index(1);
-    for n in 0..30 {
-        put(
-            &*store,
-            &corner.key(n),
-            live("content").with_indexes(vec![name]),
-        )
-        .await?;
-    }
+    put_listed(&*store, &corner, 0..30, name).await?;
     for limit in [1, 7, 10, 29, 30, 31] {
         same(
             &listed_by(&*store, &name, limit).await?,
@@ -139,14 +119,7 @@ pub(super) async fn pages_through_a_listing_without_gaps_or_repeats(
 pub(super) async fn pages_right_while_keys_come_and_go(store: Arc<dyn Store>) -> Outcome {
     let corner = Corner::new()?;
     let name = corner.index(1);
-    for n in 0..30 {
-        put(
-            &*store,
-            &corner.key(n),
-            live("content").with_indexes(vec![name]),
-        )
-        .await?;
-    }
+    put_listed(&*store, &corner, 0..30, name).await?;
     let mut found = Vec::new();
     let mut cursor = None;
     let mut next = 30;
@@ -158,12 +131,7 @@ pub(super) async fn pages_right_while_keys_come_and_go(store: Arc<dyn Store>) ->
         }
         found.extend(page.keys);
         if next < 60 {
-            put(
-                &*store,
-                &corner.key(next),
-                live("content").with_indexes(vec![name]),
-            )
-            .await?;
+            put_listed(&*store, &corner, next..next + 1, name).await?;
             next += 1;
         }
         match page.next {
@@ -185,14 +153,7 @@ pub(super) async fn pages_right_while_keys_come_and_go(store: Arc<dyn Store>) ->
 pub(super) async fn never_misses_a_live_key_while_others_change(store: Arc<dyn Store>) -> Outcome {
     let corner = Corner::new()?;
     let name = corner.index(1);
-    for n in 0..40 {
-        put(
-            &*store,
-            &corner.key(n),
-            live("content").with_indexes(vec![name]),
-        )
-        .await?;
-    }
+    put_listed(&*store, &corner, 0..40, name).await?;
     let listing = Arc::new(AtomicBool::new(true));
     let swaps = Arc::new(AtomicU32::new(0));
     let mut writers = tokio::task::JoinSet::new();
@@ -256,7 +217,20 @@ pub(super) async fn lists_a_record_as_soon_as_it_loads(store: Arc<dyn Store>) ->
     Ok(())
 }
 
-fn keys(corner: &Corner, range: std::ops::Range<u32>) -> Vec<RecordKey> {
+/// Live records at these numbers, each under this name.
+async fn put_listed(
+    store: &dyn Store,
+    corner: &Corner,
+    range: Range<u32>,
+    name: IndexName,
+) -> Outcome {
+    for key in keys(corner, range) {
+        put(store, &key, live("content").with_indexes(vec![name])).await?;
+    }
+    Ok(())
+}
+
+fn keys(corner: &Corner, range: Range<u32>) -> Vec<RecordKey> {
     range.map(|n| corner.key(n)).collect()
 }
 

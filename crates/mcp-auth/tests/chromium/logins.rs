@@ -3,7 +3,7 @@
 use crate::{
     Chromium, PAGE_TEXT, Site,
     site::sign_in_as_alice,
-    webdriver::{ENTER, TAB},
+    webdriver::{ENTER, Session, TAB},
 };
 
 const APPROVE: &str = "button[value=approve]";
@@ -21,9 +21,7 @@ async fn approve_and_sign_in_ends_at_the_host_with_a_code_that_redeems() {
         browser.go(&login.url).await;
         let heading = browser.text_of("h1").await;
         assert_eq!(heading, "Let Kitchen Helper use this server as you?");
-        browser.click(APPROVE).await;
-        browser.arrives_at(site.upstream.issuer()).await;
-        sign_in_as_alice(&browser).await;
+        approve_and_sign_in(&browser, &site).await;
         browser.arrives_at(&site.host.redirect_uri()).await;
         assert_eq!(browser.title().await, "Connected");
         let callback = site.host.hears(0).await;
@@ -40,9 +38,7 @@ async fn whoever_is_signed_in_already_goes_from_approve_straight_to_the_host() {
     let site = Site::start().await;
     let first = site.login("First").await;
     browser.go(&first.url).await;
-    browser.click(APPROVE).await;
-    browser.arrives_at(site.upstream.issuer()).await;
-    sign_in_as_alice(&browser).await;
+    approve_and_sign_in(&browser, &site).await;
     site.host.hears(0).await;
 
     // One form, then redirects through the upstream and our callback to the host: a `form-action`
@@ -137,9 +133,7 @@ async fn back_after_the_end_explains_and_gives_no_second_code() {
     let site = Site::start().await;
     let login = site.login("Kitchen Helper").await;
     browser.go(&login.url).await;
-    browser.click(APPROVE).await;
-    browser.arrives_at(site.upstream.issuer()).await;
-    sign_in_as_alice(&browser).await;
+    approve_and_sign_in(&browser, &site).await;
     browser.arrives_at(&site.host.redirect_uri()).await;
     let callback = site.host.hears(0).await;
 
@@ -168,9 +162,7 @@ async fn the_question_answered_again_is_a_login_of_its_own() {
     let site = Site::start().await;
     let login = site.login("Kitchen Helper").await;
     browser.go(&login.url).await;
-    browser.click(APPROVE).await;
-    browser.arrives_at(site.upstream.issuer()).await;
-    sign_in_as_alice(&browser).await;
+    approve_and_sign_in(&browser, &site).await;
     let first = site.host.hears(0).await;
     site.redeems(&login, &first).await;
 
@@ -190,4 +182,11 @@ async fn the_question_answered_again_is_a_login_of_its_own() {
     // Not so the code that was used: it is good for nothing any more.
     let (status, answer) = site.redeem(&login, first.get("code").unwrap()).await;
     assert_eq!((status, &answer["error"]), (400, &"invalid_grant".into()));
+}
+
+/// From the question that is shown past the upstream's login page.
+async fn approve_and_sign_in(browser: &Session, site: &Site) {
+    browser.click(APPROVE).await;
+    browser.arrives_at(site.upstream.issuer()).await;
+    sign_in_as_alice(browser).await;
 }
