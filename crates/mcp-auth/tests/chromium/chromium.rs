@@ -92,7 +92,21 @@ struct Driver {
 }
 
 impl Driver {
+    /// It takes a free port of one loopback address and then wants the same of the other. Where that
+    /// one is taken it exits at once: another start finds another port.
     fn start(program: &Path) -> Self {
+        let mut last_words = String::new();
+        for _ in 0..5 {
+            match Self::start_once(program) {
+                Ok(driver) => return driver,
+                Err(words) => last_words = words,
+            }
+        }
+        panic!("chromedriver names no port: {last_words}");
+    }
+
+    /// What it said instead, where it ended before it listened.
+    fn start_once(program: &Path) -> Result<Self, String> {
         let mut process = Command::new(program)
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -101,20 +115,23 @@ impl Driver {
             .spawn()
             .expect("chromedriver starts");
         let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
-        let port = said
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                let (_, port) = line.split_once("started successfully on port ")?;
-                port.trim_end_matches('.').parse::<u16>().ok()
-            })
-            .expect("chromedriver names its port");
-        // A full pipe would stop it.
-        thread::spawn(move || said.for_each(drop));
-        Self {
-            process,
-            address: ([127, 0, 0, 1], port).into(),
+        let mut words = String::new();
+        for line in said.by_ref().map_while(Result::ok) {
+            let port = line.split_once("started successfully on port ");
+            if let Some(port) = port.and_then(|(_, port)| port.trim_end_matches('.').parse().ok()) {
+                // A full pipe would stop it.
+                thread::spawn(move || said.for_each(drop));
+                return Ok(Self {
+                    process,
+                    address: SocketAddr::from(([127, 0, 0, 1], port)),
+                });
+            }
+            words.push_str(&line);
+            words.push('\n');
         }
+        drop(process.kill());
+        drop(process.wait());
+        Err(words)
     }
 }
 
