@@ -3,7 +3,7 @@
 #[cfg(feature = "authorization-server")]
 mod grant;
 #[cfg(feature = "authorization-server")]
-mod grant_listing;
+mod grant_administration;
 #[cfg(feature = "authorization-server")]
 mod grants;
 mod principal;
@@ -16,7 +16,7 @@ mod verifier;
 #[cfg(feature = "authorization-server")]
 pub(crate) use grant::{CodeState, Grant, GrantHandle, Key, RefreshState, UpstreamState};
 #[cfg(feature = "authorization-server")]
-pub use grant_listing::GrantSummary;
+pub use grant_administration::{GrantAdministration, GrantSummary};
 #[cfg(feature = "authorization-server")]
 pub(crate) use grants::{Grants, GrantsSettings, LoadedGrant, code_key};
 #[cfg(feature = "authorization-server")]

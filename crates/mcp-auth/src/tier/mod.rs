@@ -4,22 +4,30 @@
 //! [`Tier::endpoints`] is a service for everything else. [`Tier::protect`] does both at once.
 
 #[cfg(feature = "authorization-server")]
+mod cimd;
+#[cfg(feature = "authorization-server")]
 mod dcr_shim;
 mod endpoints;
 #[cfg(feature = "authorization-server")]
 mod environment;
 mod protected;
+#[cfg(feature = "authorization-server")]
+mod shim;
 mod static_key;
 mod variables;
 
 use std::{fmt::Debug, sync::Arc};
 
 #[cfg(feature = "authorization-server")]
-pub use dcr_shim::{DcrShim, DcrShimBuilder};
+pub use cimd::Cimd;
+#[cfg(feature = "authorization-server")]
+pub use dcr_shim::DcrShim;
 pub use endpoints::Endpoints;
 #[cfg(feature = "authorization-server")]
 pub use environment::Environment;
 pub use protected::{Protected, ProtectedFuture};
+#[cfg(feature = "authorization-server")]
+pub use shim::{ShimBuilder, ShimTier};
 pub use static_key::{StaticKey, StaticKeyBuilder, UpstreamKey};
 
 use crate::{

@@ -150,13 +150,13 @@ impl Variables {
         ))
     }
 
-    /// `on` or `off`.
+    /// `on`, `off`, or not set.
     #[cfg(feature = "authorization-server")]
-    pub(super) fn switch(&self, name: &'static str, default: bool) -> Result<bool, BuildError> {
+    pub(super) fn choice(&self, name: &'static str) -> Result<Option<bool>, BuildError> {
         match self.get(name) {
-            None => Ok(default),
-            Some("on") => Ok(true),
-            Some("off") => Ok(false),
+            None => Ok(None),
+            Some("on") => Ok(Some(true)),
+            Some("off") => Ok(Some(false)),
             Some(_) => Err(BuildError::argument(name, "must be `on` or `off`")),
         }
     }

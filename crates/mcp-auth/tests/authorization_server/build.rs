@@ -6,24 +6,24 @@ use mcp_auth::{
     BuildError, DcrShim,
     oauth::{PublicUrl, Scopes},
     store::{Capabilities, KeyRing},
-    tier::DcrShimBuilder,
+    tier::ShimBuilder,
     upstream::OAuthUpstream,
 };
 
 use crate::{harness::KEY, storage::Witness};
 
-fn builder(url: &str) -> DcrShimBuilder {
+fn builder(url: &str) -> ShimBuilder<DcrShim> {
     let upstream = OAuthUpstream::with_issuer("https://id.example", "c")
         .build()
         .unwrap();
     DcrShim::builder(PublicUrl::parse(url).unwrap(), Arc::new(upstream))
 }
 
-fn local() -> DcrShimBuilder {
+fn local() -> ShimBuilder<DcrShim> {
     builder("http://127.0.0.1:8000")
 }
 
-fn refusal(builder: DcrShimBuilder) -> String {
+fn refusal(builder: ShimBuilder<DcrShim>) -> String {
     let refused: BuildError = builder.build().expect_err("it must not start");
     refused.to_string()
 }

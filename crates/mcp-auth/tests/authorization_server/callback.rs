@@ -257,7 +257,7 @@ async fn a_request_too_large_for_a_cookie_is_refused_at_once() {
 #[tokio::test]
 async fn a_login_ends_on_another_instance_than_it_began() {
     use mcp_auth::store::KeyRing;
-    let keyed = |tier: mcp_auth::tier::DcrShimBuilder| {
+    let keyed = |tier: mcp_auth::tier::ShimBuilder<mcp_auth::DcrShim>| {
         tier.with_key_ring(KeyRing::parse(crate::harness::KEY).unwrap())
     };
     let server = Server::builder(keyed).start().await;

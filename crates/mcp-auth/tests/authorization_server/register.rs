@@ -265,8 +265,9 @@ async fn what_runs_on_the_users_machine_is_given_no_secret_unless_it_asks() {
 /// DCR-13.
 #[tokio::test]
 async fn a_registration_outlives_the_memory_of_the_server() {
-    let keyed =
-        |tier: mcp_auth::tier::DcrShimBuilder| tier.with_key_ring(KeyRing::parse(KEY).unwrap());
+    let keyed = |tier: mcp_auth::tier::ShimBuilder<mcp_auth::DcrShim>| {
+        tier.with_key_ring(KeyRing::parse(KEY).unwrap())
+    };
     let server = Server::builder(keyed).start().await;
     let client = Client::confidential(&server).await;
     server.restart(keyed);

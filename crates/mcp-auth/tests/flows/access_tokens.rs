@@ -74,7 +74,8 @@ async fn the_operator_ends_the_grants_of_one_user_or_one_client() {
     assert_eq!(
         rig.instances[0]
             .tier
-            .revoke_grants_of_subject(subject)
+            .grants()
+            .revoke_all_of_subject(subject)
             .await
             .unwrap(),
         2
@@ -93,7 +94,8 @@ async fn the_operator_ends_the_grants_of_one_user_or_one_client() {
     assert_eq!(
         rig.instances[0]
             .tier
-            .revoke_grants_of_client(&client)
+            .grants()
+            .revoke_all_of_client(&client)
             .await
             .unwrap(),
         1
@@ -102,7 +104,8 @@ async fn the_operator_ends_the_grants_of_one_user_or_one_client() {
     assert_eq!(
         rig.instances[0]
             .tier
-            .revoke_grants_of_subject(subject)
+            .grants()
+            .revoke_all_of_subject(subject)
             .await
             .unwrap(),
         0
@@ -121,7 +124,7 @@ async fn the_grants_of_a_user_can_be_listed_and_one_of_them_ended() {
     let subject = subject.as_str().unwrap();
     rig.clock.advance(Duration::from_secs(100));
     first.renew().await;
-    let listed = tier.grants_of_subject(subject).await.unwrap();
+    let listed = tier.grants().of_subject(subject).await.unwrap();
     assert_eq!(listed.len(), 2);
     let mine = |grant: &&GrantSummary| grant.client.as_str() == first.registration.client_id;
     let grant = listed.iter().find(mine).unwrap();
@@ -132,13 +135,14 @@ async fn the_grants_of_a_user_can_be_listed_and_one_of_them_ended() {
     let other = listed.iter().find(|grant| !mine(grant)).unwrap();
     assert_eq!(other.refreshed_at, None);
     assert_eq!(
-        tier.grants_of_client(&grant.client).await.unwrap(),
+        tier.grants().of_client(&grant.client).await.unwrap(),
         std::slice::from_ref(grant)
     );
     // Nobody ends a grant that is not theirs, and a name opens nothing.
     assert!(
         !tier
-            .revoke_grant("demo|somebody", &grant.name)
+            .grants()
+            .revoke("demo|somebody", &grant.name)
             .await
             .unwrap()
     );
@@ -148,12 +152,12 @@ async fn the_grants_of_a_user_can_be_listed_and_one_of_them_ended() {
             .status,
         401
     );
-    assert!(tier.revoke_grant(subject, &grant.name).await.unwrap());
-    assert!(!tier.revoke_grant(subject, &grant.name).await.unwrap());
+    assert!(tier.grants().revoke(subject, &grant.name).await.unwrap());
+    assert!(!tier.grants().revoke(subject, &grant.name).await.unwrap());
     assert_eq!(rig.whoami(&first.tokens.access_token).await.status, 401);
     assert_eq!(rig.whoami(&second.tokens.access_token).await.status, 200);
     assert_eq!(
-        tier.grants_of_subject(subject).await.unwrap(),
+        tier.grants().of_subject(subject).await.unwrap(),
         std::slice::from_ref(other)
     );
 }

@@ -84,7 +84,7 @@ async fn abandoned_logins_are_not_stored() {
 
 async fn without_limits() -> Rig {
     Rig::plan()
-        .tune(mcp_auth::tier::DcrShimBuilder::without_rate_limits)
+        .tune(mcp_auth::tier::ShimBuilder::without_rate_limits)
         .start()
         .await
 }

@@ -20,7 +20,7 @@ use mcp_auth::{
     net::{ClientAddress, TrustedProxies},
     oauth::{ClientSecret, PublicUrl},
     store::KeyRing,
-    tier::DcrShimBuilder,
+    tier::ShimBuilder,
     upstream::OAuthUpstream,
 };
 use mcp_auth_testkit::{Browser, DemoUpstream, MovingClock, ScriptedHost};
@@ -48,7 +48,7 @@ pub struct Server {
 
 /// Sets up a [`Server`].
 pub struct ServerBuilder {
-    change: Box<dyn FnOnce(DcrShimBuilder) -> DcrShimBuilder + Send>,
+    change: Box<dyn FnOnce(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim> + Send>,
     public_url: Option<String>,
     clock: MovingClock,
 }
@@ -61,7 +61,7 @@ impl Server {
 
     /// With a tier that is changed before it is built.
     pub fn builder(
-        change: impl FnOnce(DcrShimBuilder) -> DcrShimBuilder + Send + 'static,
+        change: impl FnOnce(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim> + Send + 'static,
     ) -> ServerBuilder {
         ServerBuilder {
             change: Box::new(change),
@@ -107,7 +107,7 @@ impl Server {
     }
 
     /// Replaces the server process, memory and all: the address, the upstream and the clock stay.
-    pub fn restart(&self, change: impl FnOnce(DcrShimBuilder) -> DcrShimBuilder) {
+    pub fn restart(&self, change: impl FnOnce(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim>) {
         let tier = tier(&self.public_url, &self.upstream, &self.clock, change);
         *self.tier.lock().unwrap() = Arc::new(tier);
     }
@@ -154,7 +154,7 @@ fn tier(
     public_url: &str,
     upstream: &DemoUpstream,
     clock: &MovingClock,
-    change: impl FnOnce(DcrShimBuilder) -> DcrShimBuilder,
+    change: impl FnOnce(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim>,
 ) -> DcrShim {
     let clock = Arc::new(clock.clone());
     let upstream = OAuthUpstream::with_issuer(upstream.issuer(), upstream.client_id())

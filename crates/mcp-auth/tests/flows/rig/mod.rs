@@ -26,7 +26,7 @@ use mcp_auth::{
     access_token::UpstreamTokenError,
     oauth::{AccessToken, ClientSecret, PublicUrl, RefreshToken},
     store::KeyRing,
-    tier::DcrShimBuilder,
+    tier::ShimBuilder,
     upstream::OAuthUpstream,
 };
 use mcp_auth_testkit::{
@@ -68,7 +68,7 @@ pub struct Instance {
 pub struct Plan {
     instances: usize,
     upstream_lifetime: Duration,
-    tune: fn(DcrShimBuilder) -> DcrShimBuilder,
+    tune: fn(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim>,
 }
 
 /// A host that is signed in.
@@ -171,7 +171,7 @@ impl Plan {
         self
     }
 
-    pub fn tune(mut self, tune: fn(DcrShimBuilder) -> DcrShimBuilder) -> Self {
+    pub fn tune(mut self, tune: fn(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim>) -> Self {
         self.tune = tune;
         self
     }

@@ -1,13 +1,13 @@
 //! What `build` holds the arguments to.
 
-use super::DcrShimBuilder;
+use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
     oauth::Scopes,
     store::{KeyRing, Store},
 };
 
-impl DcrShimBuilder {
+impl<T: ShimTier> ShimBuilder<T> {
     /// The scopes offered and the scopes required of them.
     pub(super) fn scopes(&self) -> Result<(Scopes, Scopes), BuildError> {
         let broken = |reason: &'static str| BuildError::argument("scopes", reason);

@@ -1,5 +1,7 @@
 //! The grants of one user or one client, for operators and for the users themselves.
 
+use std::sync::Arc;
+
 use super::{Grant, Grants, LoadedGrant, grants::is_redeemed};
 use crate::{
     oauth::{ClientId, ResourceIdentifier, Scopes, Timestamp},
@@ -30,9 +32,85 @@ pub struct GrantSummary {
     pub expires_at: Timestamp,
 }
 
+/// Lists and ends the live grants of one server, also from another task.
+///
+/// Other processes see the end of a grant within the revocation bound.
+#[derive(Debug, Clone)]
+pub struct GrantAdministration {
+    grants: Arc<Grants>,
+}
+
+impl GrantAdministration {
+    pub(crate) const fn new(grants: Arc<Grants>) -> Self {
+        Self { grants }
+    }
+
+    /// The live grants of a user, through whichever clients.
+    ///
+    /// The subject is what [`Principal::subject`](crate::Principal::subject) says: the upstream's
+    /// namespace, `|`, the user there.
+    ///
+    /// # Errors
+    ///
+    /// When the store is away.
+    pub async fn of_subject(&self, subject: &str) -> Result<Vec<GrantSummary>, StoreError> {
+        self.grants.list(&by_subject(subject)).await
+    }
+
+    /// The live grants of a client, for whichever users.
+    ///
+    /// # Errors
+    ///
+    /// When the store is away.
+    pub async fn of_client(&self, client: &ClientId) -> Result<Vec<GrantSummary>, StoreError> {
+        self.grants.list(&by_client(client)).await
+    }
+
+    /// Ends one grant of a user, by the name that [`GrantAdministration::of_subject`] gives; says
+    /// whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// When the store is away.
+    pub async fn revoke(&self, subject: &str, name: &str) -> Result<bool, StoreError> {
+        let reason = "one grant of a user was ended";
+        self.grants
+            .revoke_named(&by_subject(subject), name, reason)
+            .await
+    }
+
+    /// Ends every grant of a user; says how many there were.
+    ///
+    /// # Errors
+    ///
+    /// When the store is away; some of the grants may be ended by then.
+    pub async fn revoke_all_of_subject(&self, subject: &str) -> Result<usize, StoreError> {
+        let reason = "the operator ended a user's grants";
+        self.grants.revoke_all(&by_subject(subject), reason).await
+    }
+
+    /// Ends every grant of a client, for whichever users; says how many there were.
+    ///
+    /// # Errors
+    ///
+    /// When the store is away; some of the grants may be ended by then.
+    pub async fn revoke_all_of_client(&self, client: &ClientId) -> Result<usize, StoreError> {
+        let reason = "the operator ended a client's grants";
+        self.grants.revoke_all(&by_client(client), reason).await
+    }
+}
+
+fn by_subject(subject: &str) -> IndexName {
+    IndexName::new("subject", subject.as_bytes())
+}
+
+fn by_client(client: &ClientId) -> IndexName {
+    IndexName::new("client", client.as_str().as_bytes())
+}
+
 impl Grants {
     /// The live grants under an index name.
-    pub(crate) async fn list(&self, index: &IndexName) -> Result<Vec<GrantSummary>, StoreError> {
+    async fn list(&self, index: &IndexName) -> Result<Vec<GrantSummary>, StoreError> {
         let found = self.under(index).await?;
         Ok(found
             .into_iter()
@@ -41,7 +119,7 @@ impl Grants {
     }
 
     /// Ends every grant under an index name; says how many there were.
-    pub(crate) async fn revoke_all(
+    async fn revoke_all(
         &self,
         index: &IndexName,
         reason: &'static str,
@@ -54,7 +132,7 @@ impl Grants {
     }
 
     /// Ends the one grant of this name under an index name; says whether there was one.
-    pub(crate) async fn revoke_named(
+    async fn revoke_named(
         &self,
         index: &IndexName,
         name: &str,

@@ -1,0 +1,180 @@
+//! Setting a tier with our own authorization server up: what is given, by subject.
+
+mod assemble;
+mod checks;
+mod clients;
+mod lifetimes;
+mod login;
+
+use std::{marker::PhantomData, sync::Arc, time::Duration};
+
+use super::ShimTier;
+use crate::{
+    BuildError,
+    access_token::GrantsSettings,
+    authorization_server::{
+        Admission, AdmitEveryone, ConsentRule, Lifetimes, RateLimits,
+        clients::{ClientResolver, PreregisteredClients},
+        pages::{Pages, ScopeDescriptions},
+    },
+    oauth::{ClientId, Clock, PublicUrl, Random, Scopes, SystemClock, SystemRandom, Timestamp},
+    store::{KeyRing, Store},
+    tier::Environment,
+    upstream::Upstream,
+};
+
+/// Builds a [`DcrShim`](super::super::DcrShim) or a [`Cimd`](super::super::Cimd).
+#[derive(Debug)]
+#[must_use]
+pub struct ShimBuilder<T> {
+    public_url: PublicUrl,
+    upstream: Arc<dyn Upstream>,
+    path: String,
+    further_paths: Vec<String>,
+    server_name: Option<String>,
+    key_ring: Option<KeyRing>,
+    store: Option<Arc<dyn Store>>,
+    scopes: Option<Scopes>,
+    required_scopes: Option<Scopes>,
+    scope_descriptions: ScopeDescriptions,
+    preregistered: Option<PreregisteredClients>,
+    further_clients: Vec<Arc<dyn ClientResolver>>,
+    introspection: Vec<ClientId>,
+    registration: bool,
+    redirect_schemes: Vec<String>,
+    denied: Vec<ClientId>,
+    refuse_registrations_before: Option<Timestamp>,
+    pages: Option<Arc<dyn Pages>>,
+    admission: Arc<dyn Admission>,
+    allowed_origins: Vec<String>,
+    lifetimes: Lifetimes,
+    grants: GrantsSettings,
+    limits: RateLimits,
+    consent: ConsentRule,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    tier: PhantomData<fn() -> T>,
+}
+
+impl<T: ShimTier> ShimBuilder<T> {
+    pub(in super::super) fn new(public_url: PublicUrl, upstream: Arc<dyn Upstream>) -> Self {
+        Self {
+            public_url,
+            upstream,
+            path: "/mcp".into(),
+            further_paths: Vec::new(),
+            server_name: None,
+            key_ring: None,
+            store: None,
+            scopes: None,
+            required_scopes: None,
+            scope_descriptions: ScopeDescriptions::default(),
+            preregistered: None,
+            further_clients: Vec::new(),
+            introspection: Vec::new(),
+            registration: T::REGISTRATION,
+            redirect_schemes: Vec::new(),
+            denied: Vec::new(),
+            refuse_registrations_before: None,
+            pages: None,
+            admission: Arc::new(AdmitEveryone),
+            allowed_origins: Vec::new(),
+            lifetimes: Lifetimes::default(),
+            grants: GrantsSettings {
+                revocation_bound: Duration::from_secs(5),
+                serve_until: None,
+            },
+            limits: RateLimits::on(),
+            consent: ConsentRule::Ask,
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            tier: PhantomData,
+        }
+    }
+
+    /// With what the environment says.
+    ///
+    /// # Errors
+    ///
+    /// When it names another public origin than this builder.
+    pub fn with_environment(mut self, environment: &Environment) -> Result<Self, BuildError> {
+        if *environment.public_url() != self.public_url {
+            return Err(BuildError::argument(
+                "MCP_AUTH_PUBLIC_URL",
+                "is not the origin this tier was made for",
+            ));
+        }
+        self.key_ring = environment.key_ring.clone().or(self.key_ring);
+        self.scopes = environment.scopes.clone().or(self.scopes);
+        self.preregistered = environment.clients.clone().or(self.preregistered);
+        self.registration = environment.registration.unwrap_or(self.registration);
+        self.allowed_origins
+            .extend(environment.allowed_origins.iter().cloned());
+        let lifetimes = &mut self.lifetimes;
+        lifetimes.access_token = environment.access_ttl.unwrap_or(lifetimes.access_token);
+        lifetimes.refresh_token = environment.refresh_ttl.unwrap_or(lifetimes.refresh_token);
+        lifetimes.code = environment.code_ttl.unwrap_or(lifetimes.code);
+        lifetimes.refresh_grace = environment.refresh_grace.unwrap_or(lifetimes.refresh_grace);
+        self.grants.revocation_bound = environment
+            .revocation_cache
+            .unwrap_or(self.grants.revocation_bound);
+        if !environment.rate_limits {
+            self.limits = RateLimits::off();
+        }
+        Ok(self)
+    }
+
+    /// With the MCP endpoint at another path than `/mcp`.
+    pub fn with_mcp_path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// With one more MCP endpoint on this origin: a resource of its own, whose tokens open no other.
+    pub fn with_resource(mut self, path: impl Into<String>) -> Self {
+        self.further_paths.push(path.into());
+        self
+    }
+
+    /// With the keys that everything is sealed under.
+    ///
+    /// Without them a fresh key is made, which is taken on loopback with the memory store only.
+    pub fn with_key_ring(mut self, key_ring: KeyRing) -> Self {
+        self.key_ring = Some(key_ring);
+        self
+    }
+
+    /// With another store than memory.
+    pub fn with_store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// With further origins whose pages may call the MCP endpoint, such as `https://app.example.com`.
+    pub fn with_allowed_origins<S: Into<String>>(
+        mut self,
+        origins: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.allowed_origins
+            .extend(origins.into_iter().map(Into::into));
+        self
+    }
+
+    /// Without rate limits, for example where a reverse proxy has them.
+    pub fn without_rate_limits(mut self) -> Self {
+        self.limits = RateLimits::off();
+        self
+    }
+
+    /// With another clock than the system's.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// With another source of randomness than the system's.
+    pub fn with_random(mut self, random: Arc<dyn Random>) -> Self {
+        self.random = random;
+        self
+    }
+}

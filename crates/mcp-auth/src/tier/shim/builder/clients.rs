@@ -1,0 +1,71 @@
+//! Who is a client, and how one becomes it.
+
+use std::sync::Arc;
+
+use super::{ShimBuilder, ShimTier};
+use crate::{
+    authorization_server::clients::{ClientResolver, PreregisteredClients},
+    oauth::{ClientId, Timestamp},
+};
+
+impl<T: ShimTier> ShimBuilder<T> {
+    /// With clients that the operator registered.
+    pub fn with_preregistered_clients(mut self, clients: PreregisteredClients) -> Self {
+        self.preregistered = Some(clients);
+        self
+    }
+
+    /// With clients that may ask about tokens at `/introspect` (RFC 7662): resource servers in other
+    /// processes, registered by the operator with a secret. Without any there is no such endpoint.
+    ///
+    /// # Security
+    ///
+    /// They learn who a token speaks for, and with which scopes.
+    pub fn with_introspection_by(mut self, clients: impl IntoIterator<Item = ClientId>) -> Self {
+        self.introspection.extend(clients);
+        self
+    }
+
+    /// With clients known in a way of your own; asked after those the operator registered.
+    pub fn with_clients(mut self, clients: Arc<dyn ClientResolver>) -> Self {
+        self.further_clients.push(clients);
+        self
+    }
+
+    /// With dynamic registration (RFC 7591), which is the default of `DcrShim` alone.
+    pub const fn with_registration(mut self) -> Self {
+        self.registration = true;
+        self
+    }
+
+    /// Without dynamic registration, which is the default of `Cimd`.
+    pub const fn without_registration(mut self) -> Self {
+        self.registration = false;
+        self
+    }
+
+    /// With further dotless private-use schemes that clients may register redirect URIs with, such as
+    /// `myeditor`; `cursor`, `vscode`, `vscode-insiders` and `windsurf` are known.
+    pub fn with_redirect_schemes<S: Into<String>>(
+        mut self,
+        schemes: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.redirect_schemes = schemes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Refuses dynamic clients that registered before this moment; they can register again.
+    pub const fn refuse_registrations_before(mut self, moment: Timestamp) -> Self {
+        self.refuse_registrations_before = Some(moment);
+        self
+    }
+
+    /// Refuses these dynamic clients, at the authorization and the token endpoint.
+    ///
+    /// An access token that one of them has already ends by itself, within its lifetime; to end it
+    /// now, see [`GrantAdministration::revoke_all_of_client`](crate::access_token::GrantAdministration::revoke_all_of_client).
+    pub fn with_denied_clients(mut self, clients: impl IntoIterator<Item = ClientId>) -> Self {
+        self.denied.extend(clients);
+        self
+    }
+}

@@ -1,0 +1,65 @@
+//! What a user meets: pages, consent, scopes, who may come in.
+
+use std::sync::Arc;
+
+use super::{ShimBuilder, ShimTier};
+use crate::{
+    authorization_server::{
+        Admission, ConsentRule,
+        pages::{Pages, ScopeDescriptions},
+    },
+    oauth::Scopes,
+};
+
+impl<T: ShimTier> ShimBuilder<T> {
+    /// With a name that the pages show; by default the host of the public URL.
+    pub fn with_server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    /// With the scopes that hosts may ask for; `mcp:tools` by default.
+    ///
+    /// The first of them is needed for every request, unless
+    /// [`ShimBuilder::with_required_scopes`] says otherwise; the others are for tools to look at.
+    pub fn with_scopes(mut self, scopes: Scopes) -> Self {
+        self.scopes = Some(scopes);
+        self
+    }
+
+    /// With the scopes, out of those offered, that every request at the MCP endpoint needs. They are
+    /// what the challenge names, and what a host gets that asks for nothing in particular.
+    pub fn with_required_scopes(mut self, scopes: Scopes) -> Self {
+        self.required_scopes = Some(scopes);
+        self
+    }
+
+    /// With the words the consent page has for scopes.
+    pub fn with_scope_descriptions(mut self, descriptions: ScopeDescriptions) -> Self {
+        self.scope_descriptions = descriptions;
+        self
+    }
+
+    /// With other pages than the built-in ones.
+    pub fn with_pages(mut self, pages: Arc<dyn Pages>) -> Self {
+        self.pages = Some(pages);
+        self
+    }
+
+    /// With a rule for who may come in after the upstream login; everyone by default.
+    pub fn with_admission(mut self, admission: Arc<dyn Admission>) -> Self {
+        self.admission = admission;
+        self
+    }
+
+    /// Gives every client access without asking the user: for unattended development on loopback.
+    ///
+    /// # Security
+    ///
+    /// Without consent any website can have a client registered and collect a code for whoever is
+    /// signed in at the upstream. `build` refuses it unless the public URL is loopback.
+    pub const fn insecure_approve_without_consent(mut self) -> Self {
+        self.consent = ConsentRule::InsecureApprove;
+        self
+    }
+}
