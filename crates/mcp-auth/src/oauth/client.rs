@@ -43,6 +43,8 @@ pub enum ClientAuthenticationMethod {
     ClientSecretPost,
     /// Identifier and secret in the `Authorization` header.
     ClientSecretBasic,
+    /// A signed assertion (RFC 7523 §2.2, OpenID Connect Core §9).
+    PrivateKeyJwt,
 }
 
 impl ClientAuthenticationMethod {
@@ -53,6 +55,7 @@ impl ClientAuthenticationMethod {
             Self::None => "none",
             Self::ClientSecretPost => "client_secret_post",
             Self::ClientSecretBasic => "client_secret_basic",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 }
