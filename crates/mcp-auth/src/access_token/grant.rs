@@ -65,6 +65,9 @@ pub(crate) struct Grant {
     pub(crate) scopes: Scopes,
     #[serde(rename = "a")]
     pub(crate) created_at: Timestamp,
+    /// Whether its client proves itself whenever it comes.
+    #[serde(rename = "p", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) confidential: bool,
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     pub(crate) code: Option<CodeState>,
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]

@@ -35,6 +35,7 @@
 //! step needs the value that the step before leaves behind, so none can be left out.
 
 mod admission;
+mod assertion;
 mod authorize;
 mod callback;
 pub mod clients;
@@ -90,6 +91,10 @@ pub(crate) struct AuthorizationServer {
     pub(crate) upstream: Arc<dyn Upstream>,
     pub(crate) clients: Arc<dyn ClientResolver>,
     pub(crate) dynamic_clients: Option<Arc<DynamicClients>>,
+    /// Whether assertions of clients may be addressed to the token endpoint.
+    pub(crate) token_endpoint_audience: bool,
+    /// Whether identifiers may be URLs of documents.
+    pub(crate) client_documents: bool,
     /// The clients that may ask about tokens; the endpoint is there only if there are any.
     pub(crate) introspection: Vec<ClientId>,
     pub(crate) pages: Arc<dyn Pages>,

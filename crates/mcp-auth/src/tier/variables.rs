@@ -11,7 +11,7 @@ use crate::{BuildError, oauth::PublicUrl, resource_server::is_origin};
 pub(super) struct Variables(BTreeMap<String, String>);
 
 /// Every variable under `MCP_AUTH_` that is built, in any tier.
-const BUILT: [&str; 17] = [
+const BUILT: [&str; 19] = [
     "MCP_AUTH_LISTEN",
     "MCP_AUTH_PUBLIC_URL",
     "MCP_AUTH_KEY",
@@ -28,16 +28,13 @@ const BUILT: [&str; 17] = [
     "MCP_AUTH_REVOCATION_CACHE",
     "MCP_AUTH_CLIENTS",
     "MCP_AUTH_DCR",
+    "MCP_AUTH_CIMD",
+    "MCP_AUTH_DEV_CIMD_CA",
     "MCP_AUTH_DEV_APPROVE",
 ];
 
 /// The variables that are known and whose feature is not built yet.
-const NOT_BUILT: [&str; 4] = [
-    "MCP_AUTH_SIGNING_KEY",
-    "MCP_AUTH_CIMD",
-    "MCP_AUTH_DEV_CIMD_CA",
-    "UPSTREAM_PRESET",
-];
+const NOT_BUILT: [&str; 2] = ["MCP_AUTH_SIGNING_KEY", "UPSTREAM_PRESET"];
 
 impl Variables {
     /// Reads the process's environment: what begins with one of these prefixes.

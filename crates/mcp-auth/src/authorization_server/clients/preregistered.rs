@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use super::{Client, ClientKind, ClientResolver, ResolveError};
+use super::{Client, ClientKind, ClientResolver, ResolveError, client::ClientKeys, keys::KeySet};
 use crate::{
     BuildError,
     oauth::{
@@ -36,9 +36,9 @@ impl PreregisteredClients {
     /// Parses a JSON array of client metadata objects.
     ///
     /// Each needs `client_id` and `redirect_uris`; `client_secret`, `client_name`, `client_uri`,
-    /// `token_endpoint_auth_method`, `grant_types` and `scope` are optional. Without a method a
-    /// client with a secret is `client_secret_basic` and one without is `none`; without
-    /// `grant_types` it is given refresh tokens.
+    /// `jwks`, `token_endpoint_auth_method`, `grant_types` and `scope` are optional. Without a method
+    /// a client with a secret is `client_secret_basic`, one with keys `private_key_jwt`, and one
+    /// with neither `none`; without `grant_types` it is given refresh tokens.
     ///
     /// # Errors
     ///
@@ -117,7 +117,8 @@ impl Entry<'_> {
         if secret.is_some_and(str::is_empty) {
             return Err(self.wrong("client_secret", "empty"));
         }
-        metadata.token_endpoint_auth_method = self.method(secret.is_some())?;
+        let jwks = self.jwks()?;
+        metadata.token_endpoint_auth_method = self.method(secret.is_some(), jwks.is_some())?;
         metadata.refresh_tokens = self.refresh_tokens()?;
         metadata.client_name = self.text("client_name")?.map(Into::into);
         metadata.scope = match self.text("scope")? {
@@ -132,8 +133,12 @@ impl Entry<'_> {
             None => None,
         };
         let client = Client::new(id, ClientKind::Preregistered, metadata);
-        Ok(match secret {
+        let client = match secret {
             Some(secret) => client.with_secret(&ClientSecret::new(secret)),
+            None => client,
+        };
+        Ok(match jwks {
+            Some(keys) => client.with_keys(ClientKeys::Fixed(keys)),
             None => client,
         })
     }
@@ -154,18 +159,42 @@ impl Entry<'_> {
             .collect()
     }
 
-    fn method(&self, has_secret: bool) -> Result<Method, BuildError> {
+    fn jwks(&self) -> Result<Option<KeySet>, BuildError> {
+        match self.entry.get("jwks") {
+            None | Some(Value::Null) => Ok(None),
+            Some(jwks) => KeySet::parse(jwks)
+                .map(Some)
+                .map_err(|reason| self.wrong("jwks", reason)),
+        }
+    }
+
+    fn method(&self, has_secret: bool, has_keys: bool) -> Result<Method, BuildError> {
         let name = "token_endpoint_auth_method";
         let method = match self.text(name)? {
             None if has_secret => Method::ClientSecretBasic,
+            None if has_keys => Method::PrivateKeyJwt,
+            Some("private_key_jwt") => Method::PrivateKeyJwt,
             None | Some("none") => Method::None,
             Some("client_secret_basic") => Method::ClientSecretBasic,
             Some("client_secret_post") => Method::ClientSecretPost,
             Some(_) => {
-                let known = "one of none, client_secret_basic, client_secret_post";
+                let known = "one of none, client_secret_basic, client_secret_post, private_key_jwt";
                 return Err(self.wrong(name, known));
             }
         };
+        match (method == Method::PrivateKeyJwt, has_keys, has_secret) {
+            (true, false, _) => {
+                return Err(self.wrong("jwks", "missing, and the method needs keys"));
+            }
+            (true, _, true) => {
+                return Err(self.wrong(name, "private_key_jwt, but there is a client_secret"));
+            }
+            (false, true, _) => {
+                return Err(self.wrong(name, "not private_key_jwt, but there are keys"));
+            }
+            (true, true, false) => return Ok(method),
+            (false, false, _) => {}
+        }
         match (method, has_secret) {
             (Method::None, true) => Err(self.wrong(name, "none, but there is a client_secret")),
             (Method::None, false) | (_, true) => Ok(method),
@@ -224,11 +253,12 @@ impl Entry<'_> {
 
 const ARGUMENT: &str = "preregistered clients";
 
-const MEMBERS: [&str; 8] = [
+const MEMBERS: [&str; 9] = [
     "client_id",
     "client_secret",
     "client_name",
     "client_uri",
+    "jwks",
     "redirect_uris",
     "token_endpoint_auth_method",
     "grant_types",

@@ -1,11 +1,12 @@
 //! `POST /token`: codes and refresh tokens are redeemed (RFC 6749 §3.2, OAuth 2.1 §3.2).
 
 mod authorization_code;
+mod client_assertion;
 mod client_authentication;
 mod refresh_token;
 mod rotation;
 
-pub(super) use client_authentication::authenticate;
+pub(super) use client_authentication::{Caller, authenticate, identify};
 pub(super) use rotation::PresentedToken;
 
 use std::time::Duration;
@@ -48,8 +49,8 @@ async fn redeem(
             authorization_code::redeem(server, &client, &form).await
         }
         "refresh_token" => {
-            let client = authenticate(server, request, &form).await?;
-            refresh_token::redeem(server, &client, &form).await
+            let caller = identify(server, request, &form).await?;
+            refresh_token::redeem(server, &caller, &form).await
         }
         _ => Err(TokenError::Refused(
             OAuthErrorCode::UnsupportedGrantType,

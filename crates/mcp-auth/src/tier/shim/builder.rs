@@ -14,7 +14,7 @@ use crate::{
     access_token::GrantsSettings,
     authorization_server::{
         Admission, AdmitEveryone, ConsentRule, Lifetimes, RateLimits,
-        clients::{ClientResolver, PreregisteredClients},
+        clients::{ClientDocuments, ClientResolver, PreregisteredClients},
         pages::{Pages, ScopeDescriptions},
     },
     oauth::{ClientId, Clock, PublicUrl, Random, Scopes, SystemClock, SystemRandom, Timestamp},
@@ -41,6 +41,8 @@ pub struct ShimBuilder<T> {
     further_clients: Vec<Arc<dyn ClientResolver>>,
     introspection: Vec<ClientId>,
     registration: bool,
+    documents: Option<ClientDocuments>,
+    token_endpoint_audience: bool,
     redirect_schemes: Vec<String>,
     denied: Vec<ClientId>,
     refuse_registrations_before: Option<Timestamp>,
@@ -73,6 +75,8 @@ impl<T: ShimTier> ShimBuilder<T> {
             further_clients: Vec::new(),
             introspection: Vec::new(),
             registration: T::REGISTRATION,
+            documents: Some(ClientDocuments::new()),
+            token_endpoint_audience: false,
             redirect_schemes: Vec::new(),
             denied: Vec::new(),
             refuse_registrations_before: None,
@@ -108,6 +112,15 @@ impl<T: ShimTier> ShimBuilder<T> {
         self.scopes = environment.scopes.clone().or(self.scopes);
         self.preregistered = environment.clients.clone().or(self.preregistered);
         self.registration = environment.registration.unwrap_or(self.registration);
+        self.documents = match environment.client_documents {
+            Some(false) => None,
+            Some(true) => Some(self.documents.unwrap_or_default()),
+            None => self.documents,
+        };
+        if let Some(ca) = &environment.development_ca {
+            let documents = self.documents.unwrap_or_default();
+            self.documents = Some(documents.with_development_ca(ca.clone()));
+        }
         self.allowed_origins
             .extend(environment.allowed_origins.iter().cloned());
         let lifetimes = &mut self.lifetimes;

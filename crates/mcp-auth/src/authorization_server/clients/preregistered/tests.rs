@@ -101,7 +101,7 @@ fn says_which_client_and_which_member_is_wrong() {
         ("client_secret", "".into(), "empty"),
         (
             "token_endpoint_auth_method",
-            "private_key_jwt".into(),
+            "client_secret_jwt".into(),
             "one of none",
         ),
         (
@@ -169,4 +169,44 @@ fn none_is_a_configuration_too() {
     let none = PreregisteredClients::parse_json("[]").unwrap();
     assert!(none.is_empty());
     assert_eq!(none.len(), 0);
+}
+
+/// CCR-02, AST-08.
+#[test]
+fn keys_make_a_client_that_signs() {
+    let key = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    let entry = |more: &str| {
+        format!(r#"[{{"client_id":"b","redirect_uris":["https://a.example/cb"]{more}}}]"#)
+    };
+    let keys = format!(r#","jwks":{{"keys":[{key}]}}"#);
+    let clients = PreregisteredClients::parse_json(&entry(&keys)).unwrap();
+    let client = clients.0.values().next().unwrap();
+    assert_eq!(
+        client.metadata().token_endpoint_auth_method,
+        Method::PrivateKeyJwt
+    );
+    assert!(client.is_confidential());
+    let private = keys.replace("\"kty\"", "\"d\":\"AAAA\",\"kty\"");
+    for (more, said) in [
+        (private, "private or symmetric"),
+        (
+            r#","jwks":{"keys":[]}"#.to_owned(),
+            "no key that can verify",
+        ),
+        (
+            r#","token_endpoint_auth_method":"private_key_jwt""#.to_owned(),
+            "missing, and the method needs keys",
+        ),
+        (
+            format!(r#"{keys},"token_endpoint_auth_method":"none""#),
+            "not private_key_jwt, but there are keys",
+        ),
+        (
+            format!(r#"{keys},"token_endpoint_auth_method":"private_key_jwt","client_secret":"s""#),
+            "there is a client_secret",
+        ),
+    ] {
+        let error = PreregisteredClients::parse_json(&entry(&more)).unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
+    }
 }

@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    access_token::{Grants, SealedTokens},
+    access_token::{GrantAdministration, Grants, SealedTokens},
     authorization_server::{
         AuthorizationServer, ConsentRule,
-        clients::{ClientResolver, ClientResolvers, DynamicClients},
+        clients::{ClientResolver, ClientResolvers, DynamicClients, document::DocumentContext},
         pages::BuiltInPages,
     },
     resource_server::{ResourceServer, ResourceServers},
@@ -23,7 +23,7 @@ impl<T: ShimTier> ShimBuilder<T> {
     ///
     /// When a path or origin is malformed, or a combination would be unsafe: no key ring off
     /// loopback or with a store that outlives the process, no consent off loopback.
-    pub fn build(self) -> Result<T, BuildError> {
+    pub fn build(mut self) -> Result<T, BuildError> {
         if self.consent == ConsentRule::InsecureApprove && !self.public_url.is_loopback() {
             return Err(BuildError::Unsafe(
                 "consent can be left out on loopback only: users elsewhere must be asked".into(),
@@ -31,6 +31,7 @@ impl<T: ShimTier> ShimBuilder<T> {
         }
         self.check_lifetimes()?;
         self.check_redirect_schemes()?;
+        let documents = self.documents()?;
         let issuer = self
             .public_url
             .issuer()
@@ -89,6 +90,19 @@ impl<T: ShimTier> ShimBuilder<T> {
         for further in self.further_clients {
             clients = clients.then(further);
         }
+        let documents = match documents {
+            Some((documents, http)) => Some(documents.resolver(DocumentContext {
+                http,
+                redirect_schemes: &self.redirect_schemes,
+                grants: GrantAdministration::new(Arc::clone(&grants)),
+                clock: Arc::clone(&self.clock),
+            })?),
+            None => None,
+        };
+        let client_documents = documents.is_some();
+        if let Some(documents) = documents {
+            clients = clients.then(Arc::new(documents));
+        }
         if let Some(dynamic) = &dynamic {
             clients = clients.then(Arc::clone(dynamic) as Arc<dyn ClientResolver>);
         }
@@ -107,6 +121,8 @@ impl<T: ShimTier> ShimBuilder<T> {
             upstream: self.upstream,
             clients: Arc::new(clients),
             dynamic_clients: dynamic,
+            client_documents,
+            token_endpoint_audience: self.token_endpoint_audience,
             introspection: self.introspection,
             pages: self
                 .pages

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{ShimBuilder, ShimTier};
 use crate::{
-    authorization_server::clients::{ClientResolver, PreregisteredClients},
+    authorization_server::clients::{ClientDocuments, ClientResolver, PreregisteredClients},
     oauth::{ClientId, Timestamp},
 };
 
@@ -41,6 +41,31 @@ impl<T: ShimTier> ShimBuilder<T> {
     /// Without dynamic registration, which is the default of `Cimd`.
     pub const fn without_registration(mut self) -> Self {
         self.registration = false;
+        self
+    }
+
+    /// With client ID metadata documents as these settings say; on by default, with those of
+    /// [`ClientDocuments::new`].
+    pub fn with_client_documents(mut self, documents: ClientDocuments) -> Self {
+        self.documents = Some(documents);
+        self
+    }
+
+    /// Without client ID metadata documents: an identifier that is a URL is unknown.
+    pub fn without_client_documents(mut self) -> Self {
+        self.documents = None;
+        self
+    }
+
+    /// With client assertions (`private_key_jwt`) taken that are addressed to the token endpoint, as
+    /// RFC 7523 allowed; by default they must be addressed to the issuer and nobody else.
+    ///
+    /// # Security
+    ///
+    /// A hostile server can name this one's token endpoint as its own and use here what a client
+    /// signed for it (draft-ietf-oauth-rfc7523bis §1).
+    pub const fn insecure_accept_token_endpoint_audience(mut self) -> Self {
+        self.token_endpoint_audience = true;
         self
     }
 
