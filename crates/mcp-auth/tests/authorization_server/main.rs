@@ -20,6 +20,8 @@ mod client;
 mod client_authentication;
 mod consent;
 mod introspect;
+mod jwt_access_tokens;
+mod jwt_forgeries;
 mod metadata;
 mod pages;
 mod rate_limits;
