@@ -68,7 +68,7 @@ pub(crate) use lifetimes::Lifetimes;
 pub(crate) use limits::RateLimits;
 
 use crate::{
-    access_token::{Grants, SealedTokens},
+    access_token::{Grants, OwnTokens},
     net::{EndpointSet, empty, open_to_everyone, preflight_for_everyone},
     oauth::{ClientId, Clock, Issuer, PublicUrl, Random, ResourceIdentifier, Scopes},
     store::{Records, Sealer},
@@ -101,7 +101,9 @@ pub(crate) struct AuthorizationServer {
     pub(crate) admission: Arc<dyn Admission>,
     pub(crate) records: Records,
     pub(crate) grants: Arc<Grants>,
-    pub(crate) tokens: SealedTokens,
+    pub(crate) tokens: OwnTokens,
+    /// The public keys of our tokens, as they are published.
+    pub(crate) key_set: Bytes,
     pub(crate) consent_forms: Sealer,
     pub(crate) login_cookies: Sealer,
     pub(crate) lifetimes: Lifetimes,
@@ -175,7 +177,7 @@ impl AuthorizationServer {
             (paths::METADATA | paths::OPENID_METADATA, &Method::GET | &Method::HEAD) => {
                 metadata::metadata(self)
             }
-            (paths::JWKS, &Method::GET | &Method::HEAD) => jwks::jwks(),
+            (paths::JWKS, &Method::GET | &Method::HEAD) => jwks::jwks(self),
             (paths::REGISTER, &Method::POST) => register::register(self, request),
             (paths::TOKEN, &Method::POST) => token::token(self, request).await,
             (paths::REVOKE, &Method::POST) => revoke::revoke(self, request).await,

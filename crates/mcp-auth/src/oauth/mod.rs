@@ -9,6 +9,8 @@ mod error_code;
 #[cfg(feature = "authorization-server")]
 mod form;
 mod issuer;
+#[cfg(feature = "authorization-server")]
+pub(crate) mod jose;
 mod metadata;
 mod pkce;
 mod public_url;

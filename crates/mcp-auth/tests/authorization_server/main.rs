@@ -23,6 +23,8 @@ mod client_document_fetch;
 mod client_documents;
 mod consent;
 mod introspect;
+mod jwt_access_tokens;
+mod jwt_forgeries;
 mod metadata;
 mod pages;
 mod rate_limits;

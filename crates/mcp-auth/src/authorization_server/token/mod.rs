@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::{AuthorizationServer, form_body, response};
 use crate::{
-    access_token::{AccessTokenClaims, Grant, GrantHandle, UpstreamTokenError},
+    access_token::{AccessTokenClaims, Grant, GrantHandle, NotSigned, UpstreamTokenError},
     net::Causes,
     oauth::{OAuthErrorCode, RefreshToken, Scopes, Timestamp},
     store::StoreError,
@@ -28,7 +28,10 @@ pub(super) async fn token(
     request: &Request<Bytes>,
 ) -> Response<Bytes> {
     match redeem(server, request).await {
-        Ok(granted) => granted.respond(server),
+        Ok(granted) => match granted.respond(server) {
+            Ok(response) => response,
+            Err(error) => error.respond(server, request),
+        },
         Err(error) => error.respond(server, request),
     }
 }
@@ -82,7 +85,7 @@ struct TokenResponse<'a> {
 }
 
 impl Granted {
-    fn respond(self, server: &AuthorizationServer) -> Response<Bytes> {
+    fn respond(self, server: &AuthorizationServer) -> Result<Response<Bytes>, TokenError> {
         let now = server.clock.now();
         let expires_at = access_expiry(server, &self.grant, now).min(self.grant_expires_at);
         let claims = AccessTokenClaims {
@@ -90,7 +93,7 @@ impl Granted {
             expires_at,
             narrowed: self.narrowed,
         };
-        let access_token = server.tokens.issue(&self.grant.resource, &claims);
+        let access_token = server.tokens.issue(&self.grant, &claims)?;
         let scopes = claims.narrowed.as_ref().unwrap_or(&self.grant.scopes);
         let answer = TokenResponse {
             access_token: access_token.expose(),
@@ -99,7 +102,7 @@ impl Granted {
             refresh_token: self.refresh_token.as_ref().map(RefreshToken::expose),
             scope: scopes.to_string(),
         };
-        response::json(StatusCode::OK, &answer)
+        Ok(response::json(StatusCode::OK, &answer))
     }
 }
 
@@ -143,6 +146,8 @@ pub(super) enum TokenError {
     Upstream,
     /// Grants cannot be read right now.
     Unavailable,
+    /// The access token could not be signed.
+    NotSigned,
     /// This network guessed at this client's secret too often.
     TooManySecrets,
 }
@@ -155,6 +160,7 @@ impl TokenError {
     const fn code(&self) -> OAuthErrorCode {
         match self {
             Self::Refused(code, _) => *code,
+            Self::NotSigned => OAuthErrorCode::ServerError,
             Self::Store(_) | Self::Upstream | Self::Unavailable | Self::TooManySecrets => {
                 OAuthErrorCode::TemporarilyUnavailable
             }
@@ -167,12 +173,16 @@ impl TokenError {
             Self::Store(_) => "the store is away",
             Self::Upstream => "the upstream is away",
             Self::Unavailable => "grants cannot be read",
+            Self::NotSigned => "the access token could not be signed",
             Self::TooManySecrets => "too many wrong secrets for this client",
         }
     }
 
     const fn is_ours(&self) -> bool {
-        matches!(self, Self::Store(_) | Self::Upstream | Self::Unavailable)
+        matches!(
+            self,
+            Self::Store(_) | Self::Upstream | Self::Unavailable | Self::NotSigned
+        )
     }
 
     /// The refusal; a network with too many of them is told to slow down.
@@ -208,6 +218,12 @@ impl TokenError {
 impl From<StoreError> for TokenError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<NotSigned> for TokenError {
+    fn from(_: NotSigned) -> Self {
+        Self::NotSigned
     }
 }
 

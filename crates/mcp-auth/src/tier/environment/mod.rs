@@ -7,6 +7,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use super::variables::Variables;
 use crate::{
     BuildError,
+    access_token::{AccessTokenForm, SigningKeys},
     authorization_server::clients::PreregisteredClients,
     net::TrustedProxies,
     oauth::{ClientSecret, PublicUrl, Scopes},
@@ -24,6 +25,8 @@ pub struct Environment {
     public_url: PublicUrl,
     upstream: Option<UpstreamVariables>,
     pub(super) key_ring: Option<KeyRing>,
+    pub(super) signing_keys: Option<SigningKeys>,
+    pub(super) token_form: Option<AccessTokenForm>,
     pub(super) allowed_origins: Vec<String>,
     pub(super) rate_limits: bool,
     pub(super) scopes: Option<Scopes>,
@@ -91,6 +94,8 @@ impl Environment {
         let environment = Self {
             upstream: variables.upstream()?,
             key_ring: variables.key_ring()?,
+            signing_keys: variables.signing_keys()?,
+            token_form: variables.token_form()?,
             allowed_origins: variables.allowed_origins()?,
             rate_limits: variables.choice("MCP_AUTH_RATE_LIMIT")?.unwrap_or(true),
             scopes: variables.scopes()?,

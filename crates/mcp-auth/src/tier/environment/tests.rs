@@ -64,9 +64,9 @@ fn a_variable_that_cannot_be_used_is_named() {
         ("MCP_AUTH_PUBLIC_URL", "https://mcp.example.com/"),
         ("MCP_AUTH_KEY", "canary"),
         ("MCP_AUTH_KEY", "@missing-file"),
-        ("MCP_AUTH_TOKEN", "jwt"),
         ("MCP_AUTH_TOKEN", "opaque"),
         ("MCP_AUTH_SIGNING_KEY", "canary"),
+        ("MCP_AUTH_SIGNING_KEY", "@missing-file"),
         ("MCP_AUTH_TRUSTED_PROXIES", "proxy"),
         ("MCP_AUTH_RATE_LIMIT", "no"),
         ("MCP_AUTH_STORE", "redis://127.0.0.1"),
@@ -106,6 +106,20 @@ fn a_variable_that_cannot_be_used_is_named() {
         assert!(said.starts_with(named), "{name}={value}: {said}");
         assert!(!said.contains('\n') && !said.contains("canary"), "{said}");
     }
+}
+
+#[test]
+fn jwts_need_a_key_to_sign_with() {
+    let jwt = ("MCP_AUTH_TOKEN", "jwt");
+    assert!(refusal(&[jwt]).starts_with("MCP_AUTH_SIGNING_KEY is missing"));
+    let key = SigningKeys::generate_pem().unwrap();
+    let key = ("MCP_AUTH_SIGNING_KEY", key.as_str());
+    let signing = environment(&[jwt, key]).unwrap();
+    assert_eq!(signing.token_form, Some(AccessTokenForm::Jwt));
+    assert!(!format!("{signing:?}").contains(key.1));
+    // Published and not used yet, as in the first step of turning JWTs on.
+    let published = environment(&[key]).unwrap();
+    assert!(published.token_form.is_none() && published.signing_keys.is_some());
 }
 
 #[test]

@@ -5,13 +5,14 @@ mod checks;
 mod clients;
 mod lifetimes;
 mod login;
+mod tokens;
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use super::ShimTier;
 use crate::{
     BuildError,
-    access_token::GrantsSettings,
+    access_token::{AccessTokenForm, GrantsSettings, SigningKeys},
     authorization_server::{
         Admission, AdmitEveryone, ConsentRule, Lifetimes, RateLimits,
         clients::{ClientDocuments, ClientResolver, PreregisteredClients},
@@ -33,6 +34,8 @@ pub struct ShimBuilder<T> {
     further_paths: Vec<String>,
     server_name: Option<String>,
     key_ring: Option<KeyRing>,
+    signing_keys: Option<SigningKeys>,
+    token_form: AccessTokenForm,
     store: Option<Arc<dyn Store>>,
     scopes: Option<Scopes>,
     required_scopes: Option<Scopes>,
@@ -67,6 +70,8 @@ impl<T: ShimTier> ShimBuilder<T> {
             further_paths: Vec::new(),
             server_name: None,
             key_ring: None,
+            signing_keys: None,
+            token_form: AccessTokenForm::Sealed,
             store: None,
             scopes: None,
             required_scopes: None,
@@ -109,6 +114,8 @@ impl<T: ShimTier> ShimBuilder<T> {
             ));
         }
         self.key_ring = environment.key_ring.clone().or(self.key_ring);
+        self.signing_keys = environment.signing_keys.clone().or(self.signing_keys);
+        self.token_form = environment.token_form.unwrap_or(self.token_form);
         self.scopes = environment.scopes.clone().or(self.scopes);
         self.preregistered = environment.clients.clone().or(self.preregistered);
         self.registration = environment.registration.unwrap_or(self.registration);

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    access_token::{GrantAdministration, Grants, SealedTokens},
+    access_token::{GrantAdministration, Grants, OwnTokens, SigningKeys},
     authorization_server::{
         AuthorizationServer, ConsentRule,
         clients::{ClientResolver, ClientResolvers, DynamicClients, document::DocumentContext},
@@ -32,6 +32,8 @@ impl<T: ShimTier> ShimBuilder<T> {
         self.check_lifetimes()?;
         self.check_redirect_schemes()?;
         let documents = self.documents()?;
+        self.check_token_form()?;
+        self.check_namespace()?;
         let issuer = self
             .public_url
             .issuer()
@@ -52,11 +54,16 @@ impl<T: ShimTier> ShimBuilder<T> {
             Arc::clone(&self.clock),
             Arc::clone(&self.random),
         );
-        let tokens = SealedTokens::new(
+        let key_set = self.signing_keys.as_ref().map(SigningKeys::published);
+        let key_set = key_set.unwrap_or_else(|| serde_json::json!({ "keys": [] }));
+        let tokens = OwnTokens::new(
             sealer(Purpose::AccessToken),
+            self.signing_keys.clone(),
+            &issuer,
             Arc::clone(&grants),
             Arc::clone(&self.clock),
-        );
+        )
+        .issued_as(self.token_form);
         let (scopes, required_scopes) = self.scopes()?;
         let resource_server = |path: &str| {
             ResourceServer::builder(self.public_url.clone(), path, Arc::new(tokens.clone()))
@@ -131,6 +138,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             records,
             grants,
             tokens,
+            key_set: key_set.to_string().into(),
             consent_forms: sealer(Purpose::ConsentForm),
             login_cookies: sealer(Purpose::Cookie),
             lifetimes: self.lifetimes,

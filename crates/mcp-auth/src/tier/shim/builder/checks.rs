@@ -127,6 +127,19 @@ impl<T: ShimTier> ShimBuilder<T> {
         }
     }
 
+    /// A subject is `namespace|user`. One that begins with the bar is left for a client that acts for
+    /// itself, so that none can be taken for a user (RFC 9068 §5).
+    pub(super) fn check_namespace(&self) -> Result<(), BuildError> {
+        let namespace = self.upstream.namespace();
+        if namespace.is_empty() || namespace.contains('|') {
+            return Err(BuildError::argument(
+                "upstream namespace",
+                "must not be empty and has no `|`: subjects are `namespace|user`",
+            ));
+        }
+        Ok(())
+    }
+
     /// The keys that were given, or a fresh one where losing it loses nothing that should last.
     pub(super) fn ring(&self, store: &dyn Store) -> Result<KeyRing, BuildError> {
         if let Some(ring) = &self.key_ring {
