@@ -169,6 +169,22 @@ impl UpstreamState {
         }
     }
 
+    /// Behind a grant that came about without the upstream.
+    pub(crate) fn not_held() -> Self {
+        Self {
+            access: Zeroizing::new(String::new()),
+            refresh: None,
+            expires_at: None,
+            refresh_from: None,
+            lease: None,
+        }
+    }
+
+    /// Whether there is an upstream token at all.
+    pub(crate) fn is_held(&self) -> bool {
+        !self.access.is_empty()
+    }
+
     pub(crate) fn access_token(&self) -> AccessToken {
         AccessToken::new(self.access.as_str())
     }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use jsonwebtoken::{Algorithm, Validation};
 use serde::Deserialize;
 
-use super::clients::keys::{KeySet, SIGNING_ALGORITHMS};
+use super::clients::{
+    ClientKeys, ResolveError,
+    keys::{KeySet, SIGNING_ALGORITHMS},
+};
 use crate::oauth::Timestamp;
 
 /// An assertion as it was read; nothing in it is trusted.
@@ -30,7 +33,9 @@ pub(super) struct Claims {
     pub(super) client_id: Option<String>,
     pub(super) resource: Option<String>,
     pub(super) scope: Option<String>,
-    pub(super) email: Option<String>,
+    /// Whatever else is said of the subject.
+    #[serde(flatten)]
+    pub(super) other: serde_json::Map<String, serde_json::Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,7 +108,7 @@ impl<'a> Assertion<'a> {
     }
 
     /// The claims, if one of these keys made the signature.
-    pub(super) fn verify(&self, keys: &KeySet) -> Option<Claims> {
+    fn verify(&self, keys: &KeySet) -> Option<Claims> {
         // Time and audience are judged by us, against our clock and with nothing forgiven.
         let mut validation = Validation::new(self.algorithm);
         validation.validate_exp = false;
@@ -113,6 +118,23 @@ impl<'a> Assertion<'a> {
         keys.candidates(self.kid.as_deref(), self.algorithm)
             .find_map(|key| jsonwebtoken::decode(self.jwt, key, &validation).ok())
             .map(|token| token.claims)
+    }
+}
+
+impl ClientKeys {
+    /// The claims of an assertion that one of these keys signed; looks for the keys again if whoever
+    /// signed may have new ones.
+    pub(super) async fn verify(
+        &self,
+        assertion: &Assertion<'_>,
+    ) -> Result<Option<Claims>, ResolveError> {
+        match self {
+            Self::Fixed(keys) => Ok(assertion.verify(keys)),
+            Self::At(url, sets) => match assertion.verify(&*sets.get(url).await?) {
+                Some(claims) => Ok(Some(claims)),
+                None => Ok(assertion.verify(&*sets.get_again(url).await?)),
+            },
+        }
     }
 }
 
@@ -145,6 +167,11 @@ impl Claims {
             }
             None => false,
         }
+    }
+
+    /// Whether it says when it was made.
+    pub(super) const fn has_issue_time(&self) -> bool {
+        self.iat.is_some()
     }
 
     /// What tells it from every other one of whoever signed it.

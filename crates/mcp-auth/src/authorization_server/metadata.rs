@@ -5,7 +5,9 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::CACHE_CONTROL};
 use serde_json::{Value, json};
 
-use super::{AuthorizationServer, clients::keys::SIGNING_ALGORITHM_NAMES, paths, response};
+use super::{
+    AuthorizationServer, clients::keys::SIGNING_ALGORITHM_NAMES, paths, response, token::JWT_BEARER,
+};
 use crate::oauth::AuthorizationServerMetadata;
 
 pub(super) fn metadata(server: &AuthorizationServer) -> Response<Bytes> {
@@ -37,6 +39,17 @@ pub(super) fn metadata(server: &AuthorizationServer) -> Response<Bytes> {
                 secrets,
             ),
         ]);
+    }
+    if server.client_credentials {
+        document
+            .grant_types_supported
+            .push("client_credentials".into());
+    }
+    if !server.enterprise.is_empty() {
+        document.grant_types_supported.push(JWT_BEARER.into());
+        let profiles = json!(["urn:ietf:params:oauth:grant-profile:id-jag"]);
+        let name = "authorization_grant_profiles_supported";
+        document.other.insert(name.to_owned(), profiles);
     }
     if server.client_documents {
         let flag = "client_id_metadata_document_supported";

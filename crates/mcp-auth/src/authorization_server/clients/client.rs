@@ -108,6 +108,12 @@ impl Client {
         &self.metadata
     }
 
+    /// Whether the operator wrote it down, and so vouches for it.
+    #[must_use]
+    pub const fn is_preregistered(&self) -> bool {
+        matches!(self.kind, ClientKind::Preregistered)
+    }
+
     /// Where its browsers may return to.
     #[must_use]
     pub fn redirect_uris(&self) -> &[RedirectUri] {

@@ -4,7 +4,7 @@
 //! it registered itself ([`DynamicClients`]), or its identifier is the URL of a document that
 //! describes it ([`ClientDocuments`]). Each way is a [`ClientResolver`]; [`ClientResolvers`] asks them in order.
 
-pub(super) mod client;
+mod client;
 mod display_name;
 pub(crate) mod document;
 mod dynamic;
@@ -15,8 +15,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub(super) use client::ClientKeys;
 pub use client::{Client, ClientAuthenticationError, ClientKind};
 pub(super) use display_name::display_name;
+pub(super) use document::RemoteKeySets;
 pub use document::{AllowClients, ClientDocuments};
 pub use dynamic::{ClientIdTooLong, DynamicClients};
 pub use preregistered::PreregisteredClients;

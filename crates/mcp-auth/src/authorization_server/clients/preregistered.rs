@@ -35,7 +35,8 @@ pub struct PreregisteredClients(HashMap<ClientId, Client>);
 impl PreregisteredClients {
     /// Parses a JSON array of client metadata objects.
     ///
-    /// Each needs `client_id` and `redirect_uris`; `client_secret`, `client_name`, `client_uri`,
+    /// Each needs `client_id` and, unless its `grant_types` are without `authorization_code`,
+    /// `redirect_uris`; `client_secret`, `client_name`, `client_uri`,
     /// `jwks`, `token_endpoint_auth_method`, `grant_types` and `scope` are optional. Without a method
     /// a client with a secret is `client_secret_basic`, one with keys `private_key_jwt`, and one
     /// with neither `none`; without `grant_types` it is given refresh tokens.
@@ -71,6 +72,12 @@ impl PreregisteredClients {
             }
         }
         Ok(Self(clients))
+    }
+
+    /// Whether one of them may act for itself.
+    pub(crate) fn has_client_credentials(&self) -> bool {
+        let mut clients = self.0.values();
+        clients.any(|client| client.metadata().client_credentials)
     }
 
     /// How many there are.
@@ -112,14 +119,27 @@ impl Entry<'_> {
             .text("client_id")?
             .ok_or_else(|| self.wrong("client_id", "missing"))?;
         let id = ClientId::parse(id).map_err(|error| self.wrong("client_id", error.rule()))?;
-        let mut metadata = ClientMetadata::public(self.redirect_uris(schemes)?);
+        let grants = self.grants()?;
+        let redirect_uris = if grants.authorization_code {
+            self.redirect_uris(schemes)?
+        } else if self.entry.get("redirect_uris").is_some() {
+            return Err(self.wrong("redirect_uris", "none are used without authorization_code"));
+        } else {
+            Vec::new()
+        };
+        let mut metadata = ClientMetadata::public(redirect_uris);
         let secret = self.text("client_secret")?;
         if secret.is_some_and(str::is_empty) {
             return Err(self.wrong("client_secret", "empty"));
         }
         let jwks = self.jwks()?;
         metadata.token_endpoint_auth_method = self.method(secret.is_some(), jwks.is_some())?;
-        metadata.refresh_tokens = self.refresh_tokens()?;
+        metadata.refresh_tokens = grants.refresh_token;
+        metadata.client_credentials = grants.client_credentials;
+        metadata.identity_assertions = grants.jwt_bearer;
+        if !metadata.token_endpoint_auth_method.is_confidential() && grants.needs_confidence() {
+            return Err(self.wrong("grant_types", "needs a client_secret or jwks"));
+        }
         metadata.client_name = self.text("client_name")?.map(Into::into);
         metadata.scope = match self.text("scope")? {
             Some(text) => {
@@ -202,19 +222,36 @@ impl Entry<'_> {
         }
     }
 
-    fn refresh_tokens(&self) -> Result<bool, BuildError> {
+    fn grants(&self) -> Result<Grants, BuildError> {
         let name = "grant_types";
         let Some(grant_types) = self.texts(name)? else {
-            return Ok(true);
+            return Ok(Grants {
+                authorization_code: true,
+                refresh_token: true,
+                client_credentials: false,
+                jwt_bearer: false,
+            });
         };
-        if !grant_types.contains(&"authorization_code") {
-            return Err(self.wrong(name, "authorization_code has to be among them"));
-        }
-        let known = ["authorization_code", "refresh_token"];
+        let has = |grant_type: &str| grant_types.contains(&grant_type);
+        let grants = Grants {
+            authorization_code: has("authorization_code"),
+            refresh_token: has("refresh_token"),
+            client_credentials: has("client_credentials"),
+            jwt_bearer: has(JWT_BEARER),
+        };
+        let known = [
+            "authorization_code",
+            "refresh_token",
+            "client_credentials",
+            JWT_BEARER,
+        ];
         if grant_types.iter().any(|grant| !known.contains(grant)) {
-            return Err(self.wrong(name, "only authorization_code and refresh_token"));
+            return Err(self.wrong(name, format!("only {}", known.join(", "))));
         }
-        Ok(grant_types.contains(&"refresh_token"))
+        if !(grants.authorization_code || grants.needs_confidence()) {
+            return Err(self.wrong(name, "none that gives an access token"));
+        }
+        Ok(grants)
     }
 
     fn object(&self) -> Result<&Map<String, Value>, BuildError> {
@@ -251,6 +288,22 @@ impl Entry<'_> {
     }
 }
 
+/// The grants of one client.
+struct Grants {
+    authorization_code: bool,
+    refresh_token: bool,
+    client_credentials: bool,
+    jwt_bearer: bool,
+}
+
+impl Grants {
+    /// Whether one of them is for clients only that prove themselves.
+    const fn needs_confidence(&self) -> bool {
+        self.client_credentials || self.jwt_bearer
+    }
+}
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const ARGUMENT: &str = "preregistered clients";
 
 const MEMBERS: [&str; 9] = [

@@ -4,8 +4,8 @@
 use super::{AuthorizationServer, TokenError, client_authentication::invalid_client};
 use crate::{
     authorization_server::{
-        assertion::{Assertion, Claims},
-        clients::{Client, ResolveError, client::ClientKeys},
+        assertion::Assertion,
+        clients::{Client, ResolveError},
         paths,
     },
     oauth::{Form, OAuthErrorCode},
@@ -50,7 +50,8 @@ pub(super) async fn check(
     }
     let keys = client.keys();
     let keys = keys.ok_or(invalid_client("an assertion of a client without keys"))?;
-    let claims = verified(keys, assertion).await?;
+    let claims = keys.verify(assertion).await.map_err(keys_away)?;
+    let claims = claims.ok_or(invalid_client("no key of the client made the signature"))?;
     let id = client.id().as_str();
     if claims.iss.as_deref() != Some(id) || claims.sub.as_deref() != Some(id) {
         return Err(invalid_client(
@@ -75,22 +76,6 @@ pub(super) async fn check(
     {
         Insert::Inserted => Ok(()),
         Insert::Exists => Err(invalid_client("the assertion was used before")),
-    }
-}
-
-/// Looks for keys again if the client may have new ones.
-async fn verified(keys: &ClientKeys, assertion: &Assertion<'_>) -> Result<Claims, TokenError> {
-    let unverified = invalid_client("no key of the client made the assertion's signature");
-    match keys {
-        ClientKeys::Fixed(keys) => assertion.verify(keys).ok_or(unverified),
-        ClientKeys::At(url, sets) => {
-            let known = sets.get(url).await.map_err(keys_away)?;
-            if let Some(claims) = assertion.verify(&known) {
-                return Ok(claims);
-            }
-            let now = sets.get_again(url).await.map_err(keys_away)?;
-            assertion.verify(&now).ok_or(unverified)
-        }
     }
 }
 

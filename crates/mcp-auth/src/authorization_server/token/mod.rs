@@ -3,8 +3,11 @@
 mod authorization_code;
 mod client_assertion;
 mod client_authentication;
+mod client_credentials;
+mod jwt_bearer;
 mod refresh_token;
 mod rotation;
+mod without_user;
 
 pub(super) use client_authentication::{Caller, authenticate, identify};
 pub(super) use rotation::PresentedToken;
@@ -55,12 +58,23 @@ async fn redeem(
             let caller = identify(server, request, &form).await?;
             refresh_token::redeem(server, &caller, &form).await
         }
+        "client_credentials" if server.client_credentials => {
+            let client = authenticate(server, request, &form).await?;
+            client_credentials::redeem(server, &client, &form).await
+        }
+        JWT_BEARER if !server.enterprise.is_empty() => {
+            let client = authenticate(server, request, &form).await?;
+            jwt_bearer::redeem(server, &client, &form).await
+        }
         _ => Err(TokenError::Refused(
             OAuthErrorCode::UnsupportedGrantType,
             "grant_type is not served",
         )),
     }
 }
+
+/// RFC 7523 §2.1.
+pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// What a redemption gives.
 struct Granted {

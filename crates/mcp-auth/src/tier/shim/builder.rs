@@ -14,7 +14,7 @@ use crate::{
     BuildError,
     access_token::{AccessTokenForm, GrantsSettings, SigningKeys},
     authorization_server::{
-        Admission, AdmitEveryone, ConsentRule, Lifetimes, RateLimits,
+        Admission, AdmitEveryone, ConsentRule, EnterpriseIssuer, Lifetimes, RateLimits,
         clients::{ClientDocuments, ClientResolver, PreregisteredClients},
         pages::{Pages, ScopeDescriptions},
     },
@@ -46,6 +46,8 @@ pub struct ShimBuilder<T> {
     registration: bool,
     documents: Option<ClientDocuments>,
     token_endpoint_audience: bool,
+    client_credentials: bool,
+    enterprise: Vec<EnterpriseIssuer>,
     redirect_schemes: Vec<String>,
     denied: Vec<ClientId>,
     refuse_registrations_before: Option<Timestamp>,
@@ -82,6 +84,8 @@ impl<T: ShimTier> ShimBuilder<T> {
             registration: T::REGISTRATION,
             documents: Some(ClientDocuments::new()),
             token_endpoint_audience: false,
+            client_credentials: false,
+            enterprise: Vec::new(),
             redirect_schemes: Vec::new(),
             denied: Vec::new(),
             refuse_registrations_before: None,
@@ -119,6 +123,9 @@ impl<T: ShimTier> ShimBuilder<T> {
         self.scopes = environment.scopes.clone().or(self.scopes);
         self.preregistered = environment.clients.clone().or(self.preregistered);
         self.registration = environment.registration.unwrap_or(self.registration);
+        // Who writes such a client into that file wants it served.
+        let acts_for_itself = PreregisteredClients::has_client_credentials;
+        self.client_credentials |= environment.clients.as_ref().is_some_and(acts_for_itself);
         self.documents = match environment.client_documents {
             Some(false) => None,
             Some(true) => Some(self.documents.unwrap_or_default()),

@@ -132,6 +132,14 @@ impl RemoteKeySets {
         }
     }
 
+    /// Through a client of the operator's choice, for URLs of the operator's own.
+    pub(in crate::authorization_server) fn through(
+        http: Arc<dyn HttpClient>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self::new(Arc::new(Fetcher::new(http, Arc::clone(&clock))), clock)
+    }
+
     /// The keys at this URL.
     pub(in crate::authorization_server) async fn get(
         &self,

@@ -107,12 +107,17 @@ fn says_which_client_and_which_member_is_wrong() {
         (
             "grant_types",
             vec!["implicit"].into(),
-            "authorization_code has to be among them",
+            "only authorization_code",
         ),
         (
             "grant_types",
             vec!["authorization_code", "implicit"].into(),
-            "only authorization_code and refresh_token",
+            "only authorization_code",
+        ),
+        (
+            "grant_types",
+            vec!["refresh_token"].into(),
+            "none that gives an access token",
         ),
         ("scope", "a\"".into(), "only printable ASCII"),
         ("client_uri", "http://a.example".into(), "not an https URL"),
@@ -208,5 +213,25 @@ fn keys_make_a_client_that_signs() {
     ] {
         let error = PreregisteredClients::parse_json(&entry(&more)).unwrap_err();
         assert!(error.to_string().contains(said), "{error}");
+    }
+}
+
+/// CCR-01, AST-28.
+#[test]
+fn a_client_without_users_has_a_proof_and_no_redirect_uris() {
+    let entry =
+        |more: &str| format!(r#"[{{"client_id":"b","grant_types":["client_credentials"]{more}}}]"#);
+    let secret = r#","client_secret":"s""#;
+    let clients = PreregisteredClients::parse_json(&entry(secret)).unwrap();
+    assert!(clients.has_client_credentials());
+    for (more, said) in [
+        (String::new(), "grant_types: needs a client_secret or jwks"),
+        (
+            format!(r#"{secret},"redirect_uris":["https://a.example/cb"]"#),
+            "redirect_uris: none are used without authorization_code",
+        ),
+    ] {
+        let error = refused(&entry(&more));
+        assert!(error.contains(said), "{error}");
     }
 }

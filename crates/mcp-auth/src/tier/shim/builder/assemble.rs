@@ -32,6 +32,7 @@ impl<T: ShimTier> ShimBuilder<T> {
         self.check_lifetimes()?;
         self.check_redirect_schemes()?;
         let documents = self.documents()?;
+        let enterprise = self.enterprise()?;
         self.check_token_form()?;
         self.check_namespace()?;
         let issuer = self
@@ -129,6 +130,8 @@ impl<T: ShimTier> ShimBuilder<T> {
             clients: Arc::new(clients),
             dynamic_clients: dynamic,
             client_documents,
+            client_credentials: self.client_credentials,
+            enterprise,
             token_endpoint_audience: self.token_endpoint_audience,
             introspection: self.introspection,
             pages: self

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    authorization_server::clients::ClientDocuments,
+    authorization_server::{TrustedIssuers, clients::ClientDocuments},
     net::HttpClient,
     oauth::Scopes,
     store::{KeyRing, Store},
@@ -105,6 +105,19 @@ impl<T: ShimTier> ShimBuilder<T> {
                 ),
             )),
         }
+    }
+
+    /// The identity providers of enterprises, with the client that fetches their keys.
+    pub(super) fn enterprise(&mut self) -> Result<TrustedIssuers, BuildError> {
+        let issuers = std::mem::take(&mut self.enterprise);
+        #[cfg(feature = "http-client")]
+        let http: Option<Arc<dyn HttpClient>> = match issuers.is_empty() {
+            true => None,
+            false => Some(Arc::new(crate::net::ReqwestClient::new()?)),
+        };
+        #[cfg(not(feature = "http-client"))]
+        let http = None;
+        TrustedIssuers::new(issuers, http, &self.clock)
     }
 
     /// The settings for client documents, with the door they are fetched through.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::{ShimBuilder, ShimTier};
 use crate::{
-    authorization_server::clients::{ClientDocuments, ClientResolver, PreregisteredClients},
+    authorization_server::{
+        EnterpriseIssuer,
+        clients::{ClientDocuments, ClientResolver, PreregisteredClients},
+    },
     oauth::{ClientId, Timestamp},
 };
 
@@ -66,6 +69,27 @@ impl<T: ShimTier> ShimBuilder<T> {
     /// signed for it (draft-ietf-oauth-rfc7523bis §1).
     pub const fn insecure_accept_token_endpoint_audience(mut self) -> Self {
         self.token_endpoint_audience = true;
+        self
+    }
+
+    /// With the grant `client_credentials` (RFC 6749 §4.4), for pre-registered clients that prove
+    /// themselves and name it in their `grant_types`: they act for themselves, without a user, and
+    /// get no refresh token. [`Principal::is_client`](crate::Principal::is_client) tells them apart.
+    pub const fn with_client_credentials(mut self) -> Self {
+        self.client_credentials = true;
+        self
+    }
+
+    /// With identity assertions (ID-JAG) of these identity providers taken in place of a login: the
+    /// grant `urn:ietf:params:oauth:grant-type:jwt-bearer` (MCP enterprise-managed authorization).
+    ///
+    /// The client has to prove itself, by a secret or a signature. Nobody is asked for consent; the
+    /// rule of [`ShimBuilder::with_admission`] is.
+    pub fn with_enterprise_issuers(
+        mut self,
+        issuers: impl IntoIterator<Item = EnterpriseIssuer>,
+    ) -> Self {
+        self.enterprise.extend(issuers);
         self
     }
 
