@@ -12,8 +12,7 @@ use super::{
 use crate::{
     access_token::{Grant, GrantHandle},
     net::empty,
-    oauth::{AccessToken, OAuthErrorCode, RefreshToken},
-    upstream::Upstream,
+    oauth::{AccessToken, OAuthErrorCode},
 };
 
 pub(super) async fn revoke(
@@ -43,9 +42,7 @@ async fn revoked(server: &AuthorizationServer, request: &Request<Bytes>) -> Resu
         .grants
         .revoke(&handle, "its client revoked it")
         .await?;
-    if let Some(upstream_token) = grant.upstream.refresh_token() {
-        revoke_upstream(server, upstream_token);
-    }
+    server.grants.tell_upstream(&grant);
     Ok(())
 }
 
@@ -83,18 +80,4 @@ fn check_owner(client: &Client, grant: &Grant) -> Result<(), TokenError> {
         OAuthErrorCode::InvalidGrant,
         "a token of another client",
     ))
-}
-
-/// Tells the upstream too, without keeping the client waiting: what it held for us is of no use to
-/// anybody now.
-fn revoke_upstream(server: &AuthorizationServer, token: RefreshToken) {
-    if tokio::runtime::Handle::try_current().is_err() {
-        return;
-    }
-    let upstream: std::sync::Arc<dyn Upstream> = std::sync::Arc::clone(&server.upstream);
-    tokio::spawn(async move {
-        if let Err(error) = upstream.revoke(&token).await {
-            tracing::warn!(event = "upstream_not_revoked", fault = "upstream", reason = %error);
-        }
-    });
 }

@@ -12,12 +12,15 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+#[path = "../flows/rig/switched_store.rs"]
+mod switched_store;
 
 mod authorize;
 mod build;
 mod callback;
 mod client;
 mod client_authentication;
+mod connected_apps;
 mod consent;
 mod introspect;
 mod metadata;
@@ -31,3 +34,4 @@ mod storage;
 mod token_code;
 mod token_refresh;
 mod token_request;
+mod visitors;

@@ -4,9 +4,34 @@ use http::Method;
 use mcp_auth::authorization_server::pages::ErrorPageKind;
 
 use crate::{
-    client::{Client, answer, authorize, get, send},
+    client::{Answer, Client, answer, authorize, get, send},
     harness::Server,
 };
+
+/// The headers that no page goes without.
+#[track_caller]
+pub fn assert_locked_down(page: &Answer) {
+    let policy = page.header("content-security-policy").unwrap();
+    let nonce = policy
+        .split_once("'nonce-")
+        .and_then(|(_, rest)| rest.split_once('\''))
+        .unwrap()
+        .0;
+    assert!(nonce.len() >= 22);
+    assert_eq!(
+        policy,
+        format!(
+            "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'"
+        )
+    );
+    assert!(page.body.contains(&format!("nonce=\"{nonce}\"")));
+    assert_eq!(page.header("x-frame-options"), Some("DENY"));
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+    assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(page.header("access-control-allow-origin"), None);
+    assert!(!page.body.contains("<script") && !page.body.contains(" src="));
+}
 
 /// ASZ-29, ASZ-30, ASC-10.
 #[tokio::test]
@@ -25,25 +50,7 @@ async fn every_page_is_locked_down() {
         (get(&server, "/callback?state=x&code=y").await, 400),
     ] {
         assert_eq!(page.status, status);
-        let policy = page.header("content-security-policy").unwrap();
-        let nonce = policy
-            .split_once("'nonce-")
-            .and_then(|(_, rest)| rest.split_once('\''))
-            .unwrap()
-            .0;
-        assert!(nonce.len() >= 22);
-        assert_eq!(
-            policy,
-            format!(
-                "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'"
-            )
-        );
-        assert!(page.body.contains(&format!("nonce=\"{nonce}\"")));
-        assert_eq!(page.header("x-frame-options"), Some("DENY"));
-        assert_eq!(page.header("cache-control"), Some("no-store"));
-        assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
-        assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
-        assert!(!page.body.contains("<script") && !page.body.contains(" src="));
+        assert_locked_down(&page);
     }
     let [one, two] = [
         get(&server, "/callback").await,

@@ -1,9 +1,9 @@
 //! Pictures of the pages, for people to look at:
 //! `MCP_AUTH_SCREENSHOTS=DIR cargo test -p mcp-auth --test chromium screenshots`.
 //!
-//! `docs/screenshots` has five of them: `consent-web-phone-light` as `consent-phone`,
-//! `consent-desktop-light` and `-dark` as `consent-desktop` and `consent-dark`, and the light error
-//! pages.
+//! `docs/screenshots` has six of them: `consent-web-phone-light` as `consent-phone`,
+//! `consent-desktop-light` and `-dark` as `consent-desktop` and `consent-dark`, the light error pages,
+//! and `apps-phone-light` as `connected-apps`.
 
 use std::{env, path::PathBuf};
 
@@ -37,6 +37,9 @@ async fn screenshots() {
             ),
         )
         .await;
+    for name in ["Claude Code", "Kitchen Helper"] {
+        site.connect(name).await;
+    }
     for (size, width, height) in [("phone", 390, 844), ("desktop", 1280, 800)] {
         for scheme in ["light", "dark"] {
             browser.set_viewport(width, height).await;
@@ -51,6 +54,19 @@ async fn screenshots() {
                 let picture = whole_page(&browser, width, height).await;
                 write(&folder, &format!("{page}-{size}-{scheme}"), &picture);
             }
+            browser.go(&site.connected_apps_url()).await;
+            let picture = whole_page(&browser, width, height).await;
+            write(&folder, &format!("sign-in-{size}-{scheme}"), &picture);
+            site.visit(&browser).await;
+            let picture = whole_page(&browser, width, height).await;
+            write(&folder, &format!("apps-{size}-{scheme}"), &picture);
+            browser.click("button[value=sign-out]").await;
+            browser
+                .waits_for("location.pathname.endsWith('/signed-out')")
+                .await;
+            let picture = whole_page(&browser, width, height).await;
+            write(&folder, &format!("signed-out-{size}-{scheme}"), &picture);
+            browser.forget_cookies().await;
             browser.go(&local.url).await;
             browser.click("button[value=approve]").await;
             browser.arrives_at(site.upstream.issuer()).await;

@@ -61,6 +61,7 @@ impl Site {
                     .with("recipes:read", "Read your recipes")
                     .with("recipes:write", "Add, change and delete recipes"),
             )
+            .with_connected_apps()
             .without_rate_limits()
             .build()
             .unwrap();
@@ -106,6 +107,33 @@ impl Site {
             state,
             redirect_uri: redirect_uri.to_owned(),
         }
+    }
+
+    /// Where people see their apps.
+    pub(crate) fn connected_apps_url(&self) -> String {
+        format!("{}/connected-apps", self.origin)
+    }
+
+    /// A client of this name that alice lets in, in another browser.
+    pub(crate) async fn connect(&self, client_name: &str) {
+        let login = self.login(client_name).await;
+        let redirect_uri = self.host.redirect_uri();
+        let mut browser = mcp_auth_testkit::Browser::new();
+        let approve = mcp_auth_testkit::browser::Decision::Approve;
+        let callback = browser.walk(&login.url, &redirect_uri, approve).await;
+        let callback = callback.unwrap();
+        let (status, answer) = self.redeem(&login, callback.code().unwrap()).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// Goes to the connected apps page and signs in there.
+    pub(crate) async fn visit(&self, browser: &Session) {
+        browser.go(&self.connected_apps_url()).await;
+        browser.click("button[value=sign-in]").await;
+        browser.arrives_at(self.upstream.issuer()).await;
+        sign_in_as_alice(browser).await;
+        browser.arrives_at(&self.connected_apps_url()).await;
+        browser.find("button[value=sign-out]").await;
     }
 
     /// The address of a page that says what is wrong.

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Accent, ConsentPage, ErrorPage, Pages, shown::shown_name};
+use super::{Accent, ConnectedAppsPage, ConsentPage, ErrorPage, Pages, SignInPage, SignedOutPage};
 
 /// Calm, plain pages for phone and desktop, light and dark, without script.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +23,6 @@ impl Pages for BuiltInPages {
     fn consent(&self, page: &ConsentPage<'_>) -> String {
         rendered(&ConsentTemplate {
             page,
-            client_name: page.client_name.and_then(shown_name),
             accent: self.accent,
         })
     }
@@ -34,13 +33,33 @@ impl Pages for BuiltInPages {
             accent: self.accent,
         })
     }
+
+    fn sign_in(&self, page: &SignInPage<'_>) -> String {
+        rendered(&SignInTemplate {
+            page,
+            accent: self.accent,
+        })
+    }
+
+    fn connected_apps(&self, page: &ConnectedAppsPage<'_>) -> String {
+        rendered(&ConnectedAppsTemplate {
+            page,
+            accent: self.accent,
+        })
+    }
+
+    fn signed_out(&self, page: &SignedOutPage<'_>) -> String {
+        rendered(&SignedOutTemplate {
+            page,
+            accent: self.accent,
+        })
+    }
 }
 
 #[derive(Template)]
 #[template(path = "consent.html")]
 struct ConsentTemplate<'a> {
     page: &'a ConsentPage<'a>,
-    client_name: Option<String>,
     accent: Accent,
 }
 
@@ -48,6 +67,27 @@ struct ConsentTemplate<'a> {
 #[template(path = "error.html")]
 struct ErrorTemplate<'a> {
     page: &'a ErrorPage<'a>,
+    accent: Accent,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInTemplate<'a> {
+    page: &'a SignInPage<'a>,
+    accent: Accent,
+}
+
+#[derive(Template)]
+#[template(path = "connected_apps.html")]
+struct ConnectedAppsTemplate<'a> {
+    page: &'a ConnectedAppsPage<'a>,
+    accent: Accent,
+}
+
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+struct SignedOutTemplate<'a> {
+    page: &'a SignedOutPage<'a>,
     accent: Accent,
 }
 
