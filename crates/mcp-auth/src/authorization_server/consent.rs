@@ -248,7 +248,8 @@ fn render(server: &AuthorizationServer, request: &CheckedRequest, sealed: &str) 
         fields: FormFields::new([("request", sealed)]),
         nonce: &nonce,
     };
-    page_response(http::StatusCode::OK, server.pages.consent(&page), &nonce)
+    let pages = server.pages.as_ref();
+    page_response(pages, http::StatusCode::OK, pages.consent(&page), &nonce)
 }
 
 /// The form holds a hash, so that a form alone never tells the cookie.

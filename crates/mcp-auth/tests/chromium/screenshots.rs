@@ -40,6 +40,8 @@ async fn screenshots() {
     for name in ["Claude Code", "Kitchen Helper"] {
         site.connect(name).await;
     }
+    let branded = Site::start_branded().await;
+    let branded_login = branded.login("Kitchen Helper").await;
     for (size, width, height) in [("phone", 390, 844), ("desktop", 1280, 800)] {
         for scheme in ["light", "dark"] {
             browser.set_viewport(width, height).await;
@@ -49,6 +51,7 @@ async fn screenshots() {
                 ("consent-web", &web.url),
                 ("consent-hostile", &hostile.url),
                 ("error", &site.error_url()),
+                ("branded", &branded_login.url),
             ] {
                 browser.go(url).await;
                 let picture = whole_page(&browser, width, height).await;

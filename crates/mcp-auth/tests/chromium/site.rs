@@ -15,7 +15,9 @@ use axum::{
 };
 use mcp_auth::{
     DcrShim, Tier,
-    authorization_server::pages::ScopeDescriptions,
+    authorization_server::pages::{
+        Accent, Accents, BuiltInPages, HelpLink, Logo, LogoKind, ScopeDescriptions,
+    },
     oauth::{ClientSecret, PublicUrl, Scopes},
     upstream::OAuthUpstream,
 };
@@ -43,6 +45,23 @@ impl Site {
 
     /// With the server under test reached by this name.
     pub(crate) async fn start_as(name: &str) -> Self {
+        Self::start_with(name, BuiltInPages::default()).await
+    }
+
+    /// With an operator's own logo, colours and link.
+    pub(crate) async fn start_branded() -> Self {
+        let colour = |text| Accent::parse(text).unwrap();
+        let accents = Accents::new(colour("#8c1d40"), colour("#ffc627")).unwrap();
+        let logo = Logo::new(LogoKind::Svg, LOGO).unwrap();
+        let help = HelpLink::new("Privacy at Recipe Box", "https://recipes.example/privacy");
+        let pages = BuiltInPages::default()
+            .with_accents(accents)
+            .with_logo(logo)
+            .with_help_link(help.unwrap());
+        Self::start_with("localhost", pages).await
+    }
+
+    async fn start_with(name: &str, pages: BuiltInPages) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let origin = format!("http://{name}:{port}");
@@ -62,6 +81,7 @@ impl Site {
                     .with("recipes:write", "Add, change and delete recipes"),
             )
             .with_connected_apps()
+            .with_pages(Arc::new(pages))
             .without_rate_limits()
             .build()
             .unwrap();
@@ -282,6 +302,9 @@ async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
     let body = response.bytes().await.unwrap();
     (status, serde_json::from_slice(&body).unwrap_or_default())
 }
+
+/// A pot; the script in it must not run.
+const LOGO: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" width="32" height="32"><script>window.ran=1</script><path d="M4 12h24v10a6 6 0 0 1-6 6H10a6 6 0 0 1-6-6z" fill="#8c1d40"/><path d="M2 9h28M16 5v4" stroke="#ffc627" stroke-width="3" stroke-linecap="round"/></svg>"##;
 
 /// The pair of RFC 7636, appendix B.
 const CODE_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";

@@ -73,8 +73,8 @@ pub(super) async fn list(
         fields: FormFields::new([("token", &*token)]),
         nonce: &nonce,
     };
-    let html = server.pages.connected_apps(&page);
-    let mut response = page_response(StatusCode::OK, html, &nonce);
+    let pages = server.pages.as_ref();
+    let mut response = page_response(pages, StatusCode::OK, pages.connected_apps(&page), &nonce);
     browser.keep(server, &mut response);
     Ok(response)
 }

@@ -81,7 +81,8 @@ fn signed_out(server: &AuthorizationServer, request: &Request<Bytes>) -> Respons
         connected_apps: paths::CONNECTED_APPS,
         nonce: &nonce,
     };
-    page_response(StatusCode::OK, server.pages.signed_out(&page), &nonce)
+    let pages = server.pages.as_ref();
+    page_response(pages, StatusCode::OK, pages.signed_out(&page), &nonce)
 }
 
 /// `POST /connected-apps`: one of the three things that the page's buttons do.
@@ -219,7 +220,8 @@ async fn page(
                 fields: FormFields::new([("token", &*token)]),
                 nonce: &nonce,
             };
-            let mut response = page_response(StatusCode::OK, server.pages.sign_in(&page), &nonce);
+            let pages = server.pages.as_ref();
+            let mut response = page_response(pages, StatusCode::OK, pages.sign_in(&page), &nonce);
             browser.keep(server, &mut response);
             Ok(response)
         }

@@ -434,12 +434,34 @@ fn finds_the_host_of_a_document_in_a_client_id() {
     }
 }
 
+fn branded() -> BuiltInPages {
+    let colour = |text| Accent::parse(text).unwrap();
+    let accents = Accents::new(colour("#7a1fa2"), colour("#ffcc00")).unwrap();
+    let logo = Logo::new(LogoKind::Svg, "<svg/>").unwrap();
+    let help = HelpLink::new("Privacy & <help>", "https://notes.example/?a=1&b='\"").unwrap();
+    BuiltInPages::default()
+        .with_accents(accents)
+        .with_logo(logo)
+        .with_help_link(help)
+}
+
 #[test]
-fn puts_the_operators_colour_into_the_style() {
-    let pages = BuiltInPages::default().with_accent(Accent::parse("#ffcc00").unwrap());
+fn wears_the_operators_colours_logo_and_link() {
     let page = ErrorPage::new(ErrorPageKind::WrongHost, "Notes", "r", "n");
-    let html = pages.error(&page);
-    assert!(html.contains("--accent: #ffcc00;") && html.contains("--accent-ink: #000000;"));
+    let html = branded().error(&page);
+    let (light, dark) = html
+        .split_once("@media (prefers-color-scheme: dark)")
+        .unwrap();
+    assert!(light.contains("--accent: #7a1fa2;") && light.contains("--accent-ink: #ffffff;"));
+    assert!(dark.contains("--accent: #ffcc00;") && dark.contains("--accent-ink: #000000;"));
+    assert!(
+        html.contains("<img class=\"logo\" src=\"data:image/svg+xml;base64,PHN2Zy8+\" alt=\"\">")
+    );
+    assert!(!html.contains("class=\"mark\""));
+    let link = "<a href=\"https://notes.example/?a=1&#38;b=&#39;&#34;\" target=\"_blank\" \
+        rel=\"noopener noreferrer\">Privacy &#38; &#60;help&#62;</a>";
+    assert!(html.contains(link), "{html}");
+    assert!(branded().has_pictures() && !BuiltInPages::default().has_pictures());
 }
 
 #[test]
