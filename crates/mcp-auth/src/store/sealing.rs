@@ -30,6 +30,12 @@ pub enum Purpose {
     Record,
     /// The MAC on an outward MCP session id.
     SessionId,
+    /// A sign-in to the connected apps page that is under way, inside a cookie.
+    Visit,
+    /// A person signed in to the connected apps page, inside a cookie.
+    Visitor,
+    /// The MAC on a form of the connected apps page.
+    VisitorForm,
 }
 
 impl Purpose {
@@ -42,6 +48,9 @@ impl Purpose {
             Self::AccessToken => "access token",
             Self::Record => "record",
             Self::SessionId => "session id",
+            Self::Visit => "connected apps sign-in",
+            Self::Visitor => "connected apps visitor",
+            Self::VisitorForm => "connected apps form",
         }
     }
 }

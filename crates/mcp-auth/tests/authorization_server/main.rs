@@ -12,6 +12,8 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+#[path = "../flows/rig/switched_store.rs"]
+mod switched_store;
 
 mod authorize;
 mod build;
@@ -22,6 +24,7 @@ mod client_authentication;
 mod client_credentials;
 mod client_document_fetch;
 mod client_documents;
+mod connected_apps;
 mod consent;
 mod identity_assertions;
 mod introspect;
@@ -39,3 +42,4 @@ mod storage;
 mod token_code;
 mod token_refresh;
 mod token_request;
+mod visitors;

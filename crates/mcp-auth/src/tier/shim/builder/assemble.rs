@@ -7,7 +7,7 @@ use crate::{
     BuildError,
     access_token::{GrantAdministration, Grants, OwnTokens, SigningKeys},
     authorization_server::{
-        AuthorizationServer, ConsentRule,
+        AuthorizationServer, ConnectedApps, ConsentRule,
         clients::{ClientResolver, ClientResolvers, DynamicClients, document::DocumentContext},
         pages::BuiltInPages,
     },
@@ -91,6 +91,12 @@ impl<T: ShimTier> ShimBuilder<T> {
                 None => clients,
             })
         });
+        let connected_apps = self.connected_apps.then(|| ConnectedApps {
+            visits: sealer(Purpose::Visit),
+            visitors: sealer(Purpose::Visitor),
+            forms: sealer(Purpose::VisitorForm),
+            preregistered: self.preregistered.clone(),
+        });
         let mut clients = ClientResolvers::new();
         if let Some(preregistered) = self.preregistered {
             clients = clients.then(Arc::new(preregistered));
@@ -142,6 +148,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             grants,
             tokens,
             key_set: key_set.to_string().into(),
+            connected_apps,
             consent_forms: sealer(Purpose::ConsentForm),
             login_cookies: sealer(Purpose::Cookie),
             lifetimes: self.lifetimes,
