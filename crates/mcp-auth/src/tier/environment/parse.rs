@@ -86,10 +86,15 @@ impl Variables {
         let Some(file) = self.get("MCP_AUTH_DEV_CIMD_CA") else {
             return Ok(None);
         };
-        std::fs::read(Path::new(file)).map(Some).map_err(|error| {
-            let reason = format!("its file cannot be read: {error}");
-            BuildError::argument("MCP_AUTH_DEV_CIMD_CA", reason)
-        })
+        let broken = |reason: String| BuildError::argument("MCP_AUTH_DEV_CIMD_CA", reason);
+        let pem = std::fs::read(Path::new(file))
+            .map_err(|error| broken(format!("its file cannot be read: {error}")))?;
+        // Whether it is a certificate shows when it is parsed; a wrong file shows here.
+        let begins = b"-----BEGIN CERTIFICATE-----";
+        if !pem.windows(begins.len()).any(|part| part == begins) {
+            return Err(broken("its file has no certificates in PEM".into()));
+        }
+        Ok(Some(pem))
     }
 
     pub(super) fn scopes(&self) -> Result<Option<Scopes>, BuildError> {

@@ -135,14 +135,9 @@ fn development_stays_on_loopback() {
         .unwrap_err()
         .to_string();
     assert!(said.contains("the built-in demo upstream"), "{said}");
-    let any_file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let ca = [
-        public[0],
-        public[1],
-        KEY,
-        ("MCP_AUTH_DEV_CIMD_CA", any_file),
-    ];
-    assert!(refusal(&ca).contains("while MCP_AUTH_DEV_CIMD_CA is in use"));
+    let ca_file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tier/environment/tests.rs");
+    let ca = [public[0], public[1], KEY, ("MCP_AUTH_DEV_CIMD_CA", ca_file)];
+    assert!(refusal(&ca).contains("while MCP_AUTH_DEV_CIMD_CA is in use")); // -----BEGIN CERTIFICATE-----
     let approve = [public[0], public[1], KEY, ("MCP_AUTH_DEV_APPROVE", "1")];
     assert!(refusal(&approve).contains("MCP_AUTH_DEV_APPROVE"));
     let behind_loopback = [("MCP_AUTH_PUBLIC_URL", "https://mcp.example.com")];
