@@ -28,6 +28,10 @@
 //! | not used before; a code in time | – | – | – | 8 | 12 |
 //! | identity known and admitted | – | – | – | 9 | – |
 //!
+//! `/register` asks for an initial access token, if there are any, after 2. `/register/CLIENT_ID` has
+//! its checks 1 and 2, then the registration access token; a replacement then says who it is, and is
+//! held to what `/register` checks from 3 on.
+//!
 //! `/revoke` has the token endpoint's checks 1, 2, 4 and 5, then whether the token is this client's;
 //! `/introspect` has the same, then whether this client may ask.
 //!
@@ -36,11 +40,15 @@
 
 mod admission;
 mod authorize;
+mod bearer;
 mod callback;
+mod client_configuration;
 pub mod clients;
 mod consent;
 mod cookies;
+mod dynamic_registration;
 mod form_body;
+mod initial_access_token;
 mod introspect;
 mod invisible;
 mod jwks;
@@ -52,6 +60,7 @@ pub mod pages;
 mod pending;
 mod redirect;
 mod register;
+mod registration_administration;
 mod response;
 mod revoke;
 mod token;
@@ -63,8 +72,11 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 
 pub use admission::{Admission, AdmitEveryone, Admitted, NotAdmitted};
+pub(crate) use dynamic_registration::DynamicRegistration;
+pub(crate) use initial_access_token::InitialAccessTokens;
 pub(crate) use lifetimes::Lifetimes;
 pub(crate) use limits::RateLimits;
+pub use registration_administration::{RegistrationAdministration, RegistrationSummary};
 
 use crate::{
     access_token::{Grants, SealedTokens},
@@ -73,7 +85,7 @@ use crate::{
     store::{Records, Sealer},
     upstream::Upstream,
 };
-use clients::{ClientResolver, DynamicClients};
+use clients::ClientResolver;
 use pages::{Pages, ScopeDescriptions};
 
 /// One authorization server; everything it needs is handed in.
@@ -89,7 +101,7 @@ pub(crate) struct AuthorizationServer {
     pub(crate) scope_descriptions: ScopeDescriptions,
     pub(crate) upstream: Arc<dyn Upstream>,
     pub(crate) clients: Arc<dyn ClientResolver>,
-    pub(crate) dynamic_clients: Option<Arc<DynamicClients>>,
+    pub(crate) dynamic_clients: Option<DynamicRegistration>,
     /// The clients that may ask about tokens; the endpoint is there only if there are any.
     pub(crate) introspection: Vec<ClientId>,
     pub(crate) pages: Arc<dyn Pages>,
@@ -120,6 +132,8 @@ pub(crate) mod paths {
     pub(crate) const AUTHORIZE: &str = "/authorize";
     pub(crate) const TOKEN: &str = "/token";
     pub(crate) const REGISTER: &str = "/register";
+    /// What the address of a stored registration begins with.
+    pub(crate) const REGISTRATIONS: &str = "/register/";
     pub(crate) const REVOKE: &str = "/revoke";
     pub(crate) const INTROSPECT: &str = "/introspect";
     pub(crate) const CONSENT: &str = "/consent";
@@ -139,7 +153,7 @@ impl EndpointSet for AuthorizationServer {
                 true
             }
             paths::METADATA | paths::OPENID_METADATA | paths::REVOKE => true,
-            _ => false,
+            _ => path.starts_with(paths::REGISTRATIONS) && self.stores_registrations(),
         }
     }
 
@@ -171,14 +185,22 @@ impl AuthorizationServer {
                 metadata::metadata(self)
             }
             (paths::JWKS, &Method::GET | &Method::HEAD) => jwks::jwks(),
-            (paths::REGISTER, &Method::POST) => register::register(self, request),
+            (paths::REGISTER, &Method::POST) => register::register(self, request).await,
             (paths::TOKEN, &Method::POST) => token::token(self, request).await,
             (paths::REVOKE, &Method::POST) => revoke::revoke(self, request).await,
             (paths::REGISTER | paths::TOKEN | paths::REVOKE, _) => {
                 response::method_not_allowed("POST, OPTIONS")
             }
+            (path, _) if path.starts_with(paths::REGISTRATIONS) => {
+                client_configuration::configure(self, request).await
+            }
             _ => response::method_not_allowed("GET, HEAD, OPTIONS"),
         }
+    }
+
+    fn stores_registrations(&self) -> bool {
+        let registration = self.dynamic_clients.as_ref();
+        registration.is_some_and(|registration| registration.clients.stored().is_some())
     }
 }
 
@@ -187,6 +209,7 @@ fn open_to_browsers(path: &str) -> Option<&'static str> {
     match path {
         paths::METADATA | paths::OPENID_METADATA | paths::JWKS => Some("GET, HEAD, OPTIONS"),
         paths::REGISTER | paths::TOKEN | paths::REVOKE => Some("POST, OPTIONS"),
+        _ if path.starts_with(paths::REGISTRATIONS) => Some(client_configuration::METHODS),
         _ => None,
     }
 }

@@ -41,7 +41,7 @@ impl Witness {
         self.seen.lock().unwrap().len()
     }
 
-    fn contains(&self, text: &str) -> bool {
+    pub fn contains(&self, text: &str) -> bool {
         let seen = self.seen.lock().unwrap();
         seen.iter().any(|bytes| {
             bytes

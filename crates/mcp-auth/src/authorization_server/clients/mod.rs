@@ -4,6 +4,7 @@
 //! it registered itself ([`DynamicClients`]), or its identifier is the URL of a document that
 //! describes it. Each way is a [`ClientResolver`]; [`ClientResolvers`] asks them in order.
 
+mod application_type;
 mod client;
 mod display_name;
 mod dynamic;
@@ -13,9 +14,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub(super) use application_type::ApplicationType;
+pub(super) use client::sha256;
 pub use client::{Client, ClientAuthenticationError, ClientKind};
 pub(super) use display_name::display_name;
-pub use dynamic::{ClientIdTooLong, DynamicClients};
+pub use dynamic::{ClientIdTooLong, DynamicClients, StoredRegistrations};
+pub(super) use dynamic::{IssueError, Managed, StoredRegistration};
+pub(crate) use dynamic::{RegisteredClients, StoredClients};
 pub use preregistered::PreregisteredClients;
 
 use crate::oauth::ClientId;

@@ -42,7 +42,7 @@ pub(super) async fn redeem(
         }
         match turn(server, &token, &loaded)? {
             Turn::Advance => {
-                if let Some(granted) = advance(server, &token, loaded, narrowed).await? {
+                if let Some(granted) = advance(server, client, &token, loaded, narrowed).await? {
                     return Ok(granted);
                 }
             }
@@ -125,6 +125,7 @@ fn check(
 /// One swap; `None` when another request was faster.
 async fn advance(
     server: &AuthorizationServer,
+    client: &Client,
     token: &PresentedToken,
     loaded: LoadedGrant,
     narrowed: Option<Scopes>,
@@ -144,6 +145,9 @@ async fn advance(
         state.rotated_at = now;
     }
     let expires_at = grant_expiry(server, &grant, now);
+    if !server.keep_registered(client, expires_at).await? {
+        return Err(TokenError::REGISTRATION_ENDED);
+    }
     match server
         .grants
         .replace(&token.handle, loaded.version, &grant, expires_at)

@@ -7,8 +7,8 @@ use crate::{
     BuildError,
     access_token::{Grants, SealedTokens},
     authorization_server::{
-        AuthorizationServer, ConsentRule,
-        clients::{ClientResolver, ClientResolvers, DynamicClients},
+        AuthorizationServer, ConsentRule, DynamicRegistration, InitialAccessTokens,
+        clients::{ClientResolvers, DynamicClients, RegisteredClients, StoredClients},
         pages::BuiltInPages,
     },
     resource_server::{ResourceServer, ResourceServers},
@@ -31,6 +31,7 @@ impl<T: ShimTier> ShimBuilder<T> {
         }
         self.check_lifetimes()?;
         self.check_redirect_schemes()?;
+        self.check_registration()?;
         let issuer = self
             .public_url
             .issuer()
@@ -74,13 +75,26 @@ impl<T: ShimTier> ShimBuilder<T> {
             .collect();
         let resource_servers = ResourceServers::new(resource_server(&self.path)?, further?)?;
         let dynamic = self.registration.then(|| {
-            let clients = DynamicClients::new(&ring, &issuer, Arc::clone(&self.random))
+            let rules = DynamicClients::new(&ring, &issuer, Arc::clone(&self.random))
                 .with_redirect_schemes(self.redirect_schemes.iter().cloned())
                 .deny(&self.denied);
-            Arc::new(match self.refuse_registrations_before {
-                Some(moment) => clients.refuse_registrations_before(moment),
-                None => clients,
-            })
+            let rules = match self.refuse_registrations_before {
+                Some(moment) => rules.refuse_registrations_before(moment),
+                None => rules,
+            };
+            let clients = match self.stored_registrations {
+                None => RegisteredClients::Sealed(Arc::new(rules)),
+                Some(settings) => RegisteredClients::Stored(Arc::new(StoredClients::new(
+                    &rules,
+                    records.clone(),
+                    settings,
+                    Arc::clone(&self.random),
+                ))),
+            };
+            DynamicRegistration {
+                clients,
+                initial_access_tokens: InitialAccessTokens::new(&self.initial_access_tokens),
+            }
         });
         let mut clients = ClientResolvers::new();
         if let Some(preregistered) = self.preregistered {
@@ -90,7 +104,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             clients = clients.then(further);
         }
         if let Some(dynamic) = &dynamic {
-            clients = clients.then(Arc::clone(dynamic) as Arc<dyn ClientResolver>);
+            clients = clients.then(dynamic.clients.resolver());
         }
         let server_name = self
             .server_name

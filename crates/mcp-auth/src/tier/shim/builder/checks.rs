@@ -3,7 +3,7 @@
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    oauth::Scopes,
+    oauth::{AccessToken, Scopes},
     store::{KeyRing, Store},
 };
 
@@ -59,6 +59,39 @@ impl<T: ShimTier> ShimBuilder<T> {
                     format!("must be whole seconds from {least} to {most}"),
                 ));
             }
+        }
+        Ok(())
+    }
+
+    /// Tokens that cannot be guessed, and registrations that end some day.
+    pub(super) fn check_registration(&self) -> Result<(), BuildError> {
+        const LEAST: u64 = 3600;
+        const MOST: u64 = 3650 * 24 * 3600;
+        let legal = |token: &AccessToken| {
+            let text = token.expose();
+            text.len() >= 16 && text.bytes().all(|b| b.is_ascii_graphic())
+        };
+        if !self.initial_access_tokens.iter().all(legal) {
+            return Err(BuildError::argument(
+                "initial access tokens",
+                "each must be at least 16 visible ASCII characters",
+            ));
+        }
+        let Some(stored) = self.stored_registrations else {
+            return Ok(());
+        };
+        let lifetime = stored.lifetime;
+        if lifetime.subsec_nanos() != 0 || !(LEAST..=MOST).contains(&lifetime.as_secs()) {
+            return Err(BuildError::argument(
+                "registration lifetime",
+                format!("must be whole seconds from {LEAST} to {MOST}"),
+            ));
+        }
+        if !(10..=1_000_000).contains(&stored.capacity) {
+            return Err(BuildError::argument(
+                "registration capacity",
+                "must be from 10 to 1,000,000",
+            ));
         }
         Ok(())
     }
