@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AuthorizationServer, Lifetimes,
-    authorize::CheckedRequest,
+    authorization_request::CheckedRequest,
     pages::ErrorPageKind,
     paths,
     pending::{LoginHandle, PendingAuthorization},
@@ -170,15 +170,8 @@ impl Callback {
 
     /// From here on this login cannot be finished a second time.
     async fn use_once(&self, server: &AuthorizationServer) -> Result<FirstUse, LoginError> {
-        let used = server
-            .records
-            .insert(
-                &self.handle.used_marker(),
-                &(),
-                self.pending.expires_at(),
-                Vec::new(),
-            )
-            .await;
+        let (marker, until) = self.pending.used_marker(&self.handle);
+        let used = server.records.insert(&marker, &(), until, Vec::new()).await;
         match used {
             Ok(Insert::Inserted) => Ok(FirstUse(())),
             Ok(Insert::Exists) => Err(LoginError::Page(
@@ -217,7 +210,8 @@ impl Callback {
         match error {
             // Nobody has seen the code: reloading the page may try it again.
             UpstreamError::NotReached(_) => {
-                match server.records.remove(&self.handle.used_marker()).await {
+                let (marker, _) = self.pending.used_marker(&self.handle);
+                match server.records.remove(&marker).await {
                     Ok(()) => LoginError::Page(
                         ErrorPageKind::UpstreamUnavailable,
                         "the upstream cannot be reached",

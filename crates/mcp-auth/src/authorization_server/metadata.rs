@@ -35,6 +35,18 @@ pub(super) fn metadata(server: &AuthorizationServer) -> Response<Bytes> {
             ),
         ]);
     }
+    if let Some(pushed) = &server.pushed {
+        document.other.extend([
+            (
+                "pushed_authorization_request_endpoint".to_owned(),
+                json!(url(paths::PAR)),
+            ),
+            (
+                "require_pushed_authorization_requests".to_owned(),
+                json!(pushed.required),
+            ),
+        ]);
+    }
     let further: [(&str, Value); 3] = [
         ("revocation_endpoint_auth_methods_supported", methods),
         ("subject_types_supported", json!(["public"])),

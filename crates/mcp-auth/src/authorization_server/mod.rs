@@ -32,6 +32,9 @@
 //! its checks 1 and 2, then the registration access token; a replacement then says who it is, and is
 //! held to what `/register` checks from 3 on.
 //!
+//! `/par` has the checks 1 and 2 of `/authorize`, then the token endpoint's 2, 4 and 5, then those of
+//! `/authorize` from 6 on; a request that was pushed has the latter again when the browser brings it.
+//!
 //! `/revoke` has the token endpoint's checks 1, 2, 4 and 5, then whether the token is this client's;
 //! `/introspect` has the same, then whether this client may ask.
 //!
@@ -39,6 +42,7 @@
 //! step needs the value that the step before leaves behind, so none can be left out.
 
 mod admission;
+mod authorization_request;
 mod authorize;
 mod bearer;
 mod callback;
@@ -57,7 +61,9 @@ mod limits;
 mod metadata;
 mod own_host;
 pub mod pages;
+mod par;
 mod pending;
+mod pushed_request;
 mod redirect;
 mod register;
 mod registration_administration;
@@ -76,6 +82,7 @@ pub(crate) use dynamic_registration::DynamicRegistration;
 pub(crate) use initial_access_token::InitialAccessTokens;
 pub(crate) use lifetimes::Lifetimes;
 pub(crate) use limits::RateLimits;
+pub(crate) use pushed_request::PushedRequests;
 pub use registration_administration::{RegistrationAdministration, RegistrationSummary};
 
 use crate::{
@@ -104,6 +111,8 @@ pub(crate) struct AuthorizationServer {
     pub(crate) dynamic_clients: Option<DynamicRegistration>,
     /// The clients that may ask about tokens; the endpoint is there only if there are any.
     pub(crate) introspection: Vec<ClientId>,
+    /// Requests can be pushed only if this is there.
+    pub(crate) pushed: Option<PushedRequests>,
     pub(crate) pages: Arc<dyn Pages>,
     pub(crate) admission: Arc<dyn Admission>,
     pub(crate) records: Records,
@@ -130,6 +139,7 @@ pub(crate) enum ConsentRule {
 /// The paths at our origin; 2025-03-26 hosts go to the first three by name.
 pub(crate) mod paths {
     pub(crate) const AUTHORIZE: &str = "/authorize";
+    pub(crate) const PAR: &str = "/par";
     pub(crate) const TOKEN: &str = "/token";
     pub(crate) const REGISTER: &str = "/register";
     /// What the address of a stored registration begins with.
@@ -149,6 +159,7 @@ impl EndpointSet for AuthorizationServer {
         match path {
             paths::REGISTER => self.dynamic_clients.is_some(),
             paths::INTROSPECT => !self.introspection.is_empty(),
+            paths::PAR => self.pushed.is_some(),
             paths::AUTHORIZE | paths::TOKEN | paths::CONSENT | paths::CALLBACK | paths::JWKS => {
                 true
             }
@@ -186,9 +197,10 @@ impl AuthorizationServer {
             }
             (paths::JWKS, &Method::GET | &Method::HEAD) => jwks::jwks(),
             (paths::REGISTER, &Method::POST) => register::register(self, request).await,
+            (paths::PAR, &Method::POST) => par::push(self, request).await,
             (paths::TOKEN, &Method::POST) => token::token(self, request).await,
             (paths::REVOKE, &Method::POST) => revoke::revoke(self, request).await,
-            (paths::REGISTER | paths::TOKEN | paths::REVOKE, _) => {
+            (paths::REGISTER | paths::PAR | paths::TOKEN | paths::REVOKE, _) => {
                 response::method_not_allowed("POST, OPTIONS")
             }
             (path, _) if path.starts_with(paths::REGISTRATIONS) => {
@@ -208,7 +220,7 @@ impl AuthorizationServer {
 fn open_to_browsers(path: &str) -> Option<&'static str> {
     match path {
         paths::METADATA | paths::OPENID_METADATA | paths::JWKS => Some("GET, HEAD, OPTIONS"),
-        paths::REGISTER | paths::TOKEN | paths::REVOKE => Some("POST, OPTIONS"),
+        paths::REGISTER | paths::PAR | paths::TOKEN | paths::REVOKE => Some("POST, OPTIONS"),
         _ if path.starts_with(paths::REGISTRATIONS) => Some(client_configuration::METHODS),
         _ => None,
     }

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    AuthorizationServer, Lifetimes, authorize::CheckedRequest, consent::Consented, cookies,
+    AuthorizationServer, Lifetimes, authorization_request::CheckedRequest, consent::Consented,
+    cookies,
 };
 use crate::{
     oauth::{CodeVerifier, PublicUrl, Timestamp},
@@ -43,11 +44,6 @@ impl LoginHandle {
 
     pub(super) fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// The record that says this login was finished.
-    pub(super) fn used_marker(&self) -> RecordKey {
-        RecordKey::new("login", self.0.as_bytes())
     }
 
     /// A name that does not tell the handle: cookies lie in more places than the address bar.
@@ -137,8 +133,17 @@ impl PendingAuthorization {
         cookies::remove(response, &server.public_url, &handle.cookie_name());
     }
 
-    pub(super) const fn expires_at(&self) -> Timestamp {
-        self.created_at.plus(Lifetimes::LOGIN)
+    /// The record that says this login was finished, and how long that has to be remembered.
+    ///
+    /// A pushed request is used once, so all the logins that began with one have the same record.
+    pub(super) fn used_marker(&self, handle: &LoginHandle) -> (RecordKey, Timestamp) {
+        match self.request.pushed() {
+            Some(pushed) => (pushed.used_marker(), pushed.logins_end_at()),
+            None => (
+                RecordKey::new("login", handle.0.as_bytes()),
+                self.created_at.plus(Lifetimes::LOGIN),
+            ),
+        }
     }
 
     pub(super) fn verifier(&self) -> Option<CodeVerifier> {

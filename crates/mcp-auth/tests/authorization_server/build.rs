@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use mcp_auth::{
     BuildError, DcrShim,
+    authorization_server::clients::PreregisteredClients,
     oauth::{PublicUrl, Scopes},
     store::{Capabilities, KeyRing},
     tier::ShimBuilder,
@@ -42,6 +43,23 @@ async fn nothing_unsafe_is_built() {
     // A store that outlives the process would hold records that no key opens any more.
     let kept = Arc::new(Witness::promising(Capabilities::durable_and_shared()));
     assert!(refusal(local().with_store(kept)).contains("outlives"));
+}
+
+#[tokio::test]
+async fn a_client_that_must_push_needs_somewhere_to_push_to() {
+    let clients = || {
+        PreregisteredClients::parse_json(
+            r#"[{ "client_id": "desk", "redirect_uris": ["https://desk.example/cb"],
+                  "require_pushed_authorization_requests": true }]"#,
+        )
+        .unwrap()
+    };
+    let off = local().with_preregistered_clients(clients());
+    assert!(refusal(off).contains("with_pushed_authorization_requests"));
+    let on = local()
+        .with_preregistered_clients(clients())
+        .with_pushed_authorization_requests();
+    assert!(on.build().is_ok());
 }
 
 #[tokio::test]

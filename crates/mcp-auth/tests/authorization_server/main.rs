@@ -23,6 +23,7 @@ mod initial_access_token;
 mod introspect;
 mod metadata;
 mod pages;
+mod par;
 mod rate_limits;
 mod redirect;
 mod register;

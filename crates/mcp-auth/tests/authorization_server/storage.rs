@@ -37,7 +37,7 @@ impl Witness {
         seen.extend(record.indexes.iter().map(|name| name.as_bytes().to_vec()));
     }
 
-    fn writes(&self) -> usize {
+    pub fn writes(&self) -> usize {
         self.seen.lock().unwrap().len()
     }
 

@@ -36,7 +36,8 @@ impl PreregisteredClients {
     /// Parses a JSON array of client metadata objects.
     ///
     /// Each needs `client_id` and `redirect_uris`; `client_secret`, `client_name`, `client_uri`,
-    /// `token_endpoint_auth_method`, `grant_types` and `scope` are optional. Without a method a
+    /// `token_endpoint_auth_method`, `grant_types`, `scope` and `require_pushed_authorization_requests`
+    /// are optional. Without a method a
     /// client with a secret is `client_secret_basic` and one without is `none`; without
     /// `grant_types` it is given refresh tokens.
     ///
@@ -77,6 +78,12 @@ impl PreregisteredClients {
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Whether one of them has to push its requests.
+    pub(crate) fn require_pushing(&self) -> bool {
+        let mut clients = self.0.values();
+        clients.any(|client| client.metadata().require_pushed_authorization_requests)
     }
 
     /// Whether there is none.
@@ -126,6 +133,8 @@ impl Entry<'_> {
             }
             None => None,
         };
+        metadata.require_pushed_authorization_requests =
+            self.flag("require_pushed_authorization_requests")?;
         metadata.client_uri = match self.text("client_uri")? {
             Some(uri) if uri.starts_with("https://") => Some(uri.into()),
             Some(_) => return Err(self.wrong("client_uri", "not an https URL")),
@@ -202,6 +211,14 @@ impl Entry<'_> {
         }
     }
 
+    fn flag(&self, member: &str) -> Result<bool, BuildError> {
+        match self.entry.get(member) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(self.wrong(member, "neither true nor false")),
+        }
+    }
+
     fn texts(&self, member: &str) -> Result<Option<Vec<&str>>, BuildError> {
         let not_texts = || self.wrong(member, "not an array of strings");
         match self.entry.get(member) {
@@ -224,7 +241,7 @@ impl Entry<'_> {
 
 const ARGUMENT: &str = "preregistered clients";
 
-const MEMBERS: [&str; 8] = [
+const MEMBERS: [&str; 9] = [
     "client_id",
     "client_secret",
     "client_name",
@@ -233,6 +250,7 @@ const MEMBERS: [&str; 8] = [
     "token_endpoint_auth_method",
     "grant_types",
     "scope",
+    "require_pushed_authorization_requests",
 ];
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ pub enum ErrorPageKind {
     ConsentFromElsewhere,
     /// The login is over: too old, finished before, or begun in another browser.
     LoginExpired,
+    /// The request that the app pushed is over: too old, used, or another app's.
+    PushedRequestOver,
     /// The upstream does not answer.
     UpstreamUnavailable,
     /// The store does not answer.
@@ -35,7 +37,7 @@ pub enum ErrorPageKind {
 
 impl ErrorPageKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::UnknownClient,
         Self::ClientOfOtherKey,
         Self::RedirectNotRegistered,
@@ -43,6 +45,7 @@ impl ErrorPageKind {
         Self::ConsentExpired,
         Self::ConsentFromElsewhere,
         Self::LoginExpired,
+        Self::PushedRequestOver,
         Self::UpstreamUnavailable,
         Self::StoreUnavailable,
         Self::TooManyRequests,
@@ -70,6 +73,7 @@ impl ErrorPageKind {
             | Self::RedirectNotRegistered
             | Self::MalformedRequest
             | Self::ConsentExpired
+            | Self::PushedRequestOver
             | Self::LoginExpired => StatusCode::BAD_REQUEST,
             Self::ConsentFromElsewhere | Self::WrongHost => StatusCode::FORBIDDEN,
             Self::UpstreamUnavailable | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -87,6 +91,7 @@ impl ErrorPageKind {
             | Self::ConsentExpired
             | Self::LoginExpired
             | Self::WrongHost => OAuthErrorCode::InvalidRequest,
+            Self::PushedRequestOver => OAuthErrorCode::InvalidRequestUri,
             Self::ConsentFromElsewhere => OAuthErrorCode::AccessDenied,
             Self::UpstreamUnavailable | Self::StoreUnavailable | Self::TooManyRequests => {
                 OAuthErrorCode::TemporarilyUnavailable

@@ -49,6 +49,8 @@ pub struct ShimBuilder<T> {
     redirect_schemes: Vec<String>,
     denied: Vec<ClientId>,
     refuse_registrations_before: Option<Timestamp>,
+    /// Whether requests can be pushed, and then whether they must be.
+    pushed_requests: Option<bool>,
     pages: Option<Arc<dyn Pages>>,
     admission: Arc<dyn Admission>,
     allowed_origins: Vec<String>,
@@ -83,6 +85,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             redirect_schemes: Vec::new(),
             denied: Vec::new(),
             refuse_registrations_before: None,
+            pushed_requests: None,
             pages: None,
             admission: Arc::new(AdmitEveryone),
             allowed_origins: Vec::new(),

@@ -7,7 +7,7 @@ use crate::{
     BuildError,
     access_token::{Grants, SealedTokens},
     authorization_server::{
-        AuthorizationServer, ConsentRule, DynamicRegistration, InitialAccessTokens,
+        AuthorizationServer, ConsentRule, DynamicRegistration, InitialAccessTokens, PushedRequests,
         clients::{ClientResolvers, DynamicClients, RegisteredClients, StoredClients},
         pages::BuiltInPages,
     },
@@ -32,6 +32,7 @@ impl<T: ShimTier> ShimBuilder<T> {
         self.check_lifetimes()?;
         self.check_redirect_schemes()?;
         self.check_registration()?;
+        self.check_pushed_requests()?;
         let issuer = self
             .public_url
             .issuer()
@@ -122,6 +123,10 @@ impl<T: ShimTier> ShimBuilder<T> {
             clients: Arc::new(clients),
             dynamic_clients: dynamic,
             introspection: self.introspection,
+            pushed: self.pushed_requests.map(|required| PushedRequests {
+                sealer: sealer(Purpose::PushedRequest),
+                required,
+            }),
             pages: self
                 .pages
                 .unwrap_or_else(|| Arc::new(BuiltInPages::default())),

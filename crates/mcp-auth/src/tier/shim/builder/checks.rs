@@ -96,6 +96,18 @@ impl<T: ShimTier> ShimBuilder<T> {
         Ok(())
     }
 
+    /// Who must push can.
+    pub(super) fn check_pushed_requests(&self) -> Result<(), BuildError> {
+        let clients = self.preregistered.as_ref();
+        if self.pushed_requests.is_none() && clients.is_some_and(|all| all.require_pushing()) {
+            return Err(BuildError::argument(
+                "preregistered clients",
+                "one has require_pushed_authorization_requests: call with_pushed_authorization_requests too",
+            ));
+        }
+        Ok(())
+    }
+
     /// A scheme that runs or shows what a stranger wrote is no place to send a browser.
     pub(super) fn check_redirect_schemes(&self) -> Result<(), BuildError> {
         const NEVER: [&str; 11] = [
