@@ -99,6 +99,16 @@ impl GrantAdministration {
         let reason = "the operator ended a client's grants";
         self.grants.revoke_all(&by_client(client), reason).await
     }
+
+    /// Ends everything a client was granted, also where its code was not redeemed yet.
+    #[cfg(feature = "authorization-server")]
+    pub(crate) async fn end_client(&self, client: &ClientId) -> Result<(), StoreError> {
+        let reason = "the registration of its client was ended";
+        for (key, loaded) in self.grants.with_unredeemed(&by_client(client)).await? {
+            self.grants.end(&key, &loaded.value, reason).await?;
+        }
+        Ok(())
+    }
 }
 
 fn by_subject(subject: &str) -> IndexName {
@@ -148,15 +158,24 @@ impl Grants {
         Ok(false)
     }
 
+    /// The grants under an index name that somebody can use.
     async fn under(&self, index: &IndexName) -> Result<Vec<(RecordKey, LoadedGrant)>, StoreError> {
+        let mut found = self.with_unredeemed(index).await?;
+        found.retain(|(_, loaded)| is_redeemed(&loaded.value));
+        Ok(found)
+    }
+
+    /// The same, and those that wait for their code.
+    async fn with_unredeemed(
+        &self,
+        index: &IndexName,
+    ) -> Result<Vec<(RecordKey, LoadedGrant)>, StoreError> {
         let mut found = Vec::new();
         let mut cursor = None;
         loop {
             let page = self.records.list(index, cursor.as_ref(), PAGE).await?;
             for key in page.keys {
-                if let Some(loaded) = self.records.load::<Grant>(&key).await?
-                    && is_redeemed(&loaded.value)
-                {
+                if let Some(loaded) = self.records.load::<Grant>(&key).await? {
                     found.push((key, loaded));
                 }
             }

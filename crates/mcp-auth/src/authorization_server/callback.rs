@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AuthorizationServer, Lifetimes, NotAdmitted,
-    authorize::CheckedRequest,
+    authorization_request::CheckedRequest,
     connected_apps::{self, PendingVisit},
     pages::ErrorPageKind,
     paths,
@@ -20,7 +20,7 @@ use crate::{
     access_token::{CodeState, Grant, GrantHandle, UpstreamState, code_key},
     net::Causes,
     oauth::{AuthorizationCode, ClientId, CodeVerifier, Form, OAuthErrorCode, Scopes, Timestamp},
-    store::{Insert, StoreError},
+    store::{Insert, RecordKey, StoreError},
     upstream::{UpstreamError, UpstreamLogin},
 };
 
@@ -97,10 +97,11 @@ impl Pending {
         }
     }
 
-    const fn expires_at(&self) -> Timestamp {
+    /// The record that says this login was finished, and how long that has to be remembered.
+    fn used_marker(&self, handle: &LoginHandle) -> (RecordKey, Timestamp) {
         match self {
-            Self::Client(pending) => pending.expires_at(),
-            Self::Visit(pending) => pending.expires_at(),
+            Self::Client(pending) => pending.used_marker(handle),
+            Self::Visit(pending) => (handle.used_marker(), pending.expires_at()),
         }
     }
 }
@@ -210,15 +211,8 @@ impl Callback {
 
     /// From here on this login cannot be finished a second time.
     async fn use_once(&self, server: &AuthorizationServer) -> Result<FirstUse, LoginError> {
-        let used = server
-            .records
-            .insert(
-                &self.handle.used_marker(),
-                &(),
-                self.pending.expires_at(),
-                Vec::new(),
-            )
-            .await;
+        let (marker, until) = self.pending.used_marker(&self.handle);
+        let used = server.records.insert(&marker, &(), until, Vec::new()).await;
         match used {
             Ok(Insert::Inserted) => Ok(FirstUse(())),
             Ok(Insert::Exists) => Err(LoginError::Page(
@@ -257,7 +251,8 @@ impl Callback {
         match error {
             // Nobody has seen the code: reloading the page may try it again.
             UpstreamError::NotReached(_) => {
-                match server.records.remove(&self.handle.used_marker()).await {
+                let (marker, _) = self.pending.used_marker(&self.handle);
+                match server.records.remove(&marker).await {
                     Ok(()) => LoginError::Page(
                         ErrorPageKind::UpstreamUnavailable,
                         "the upstream cannot be reached",

@@ -40,6 +40,18 @@ pub(super) fn metadata(server: &AuthorizationServer) -> Response<Bytes> {
             ),
         ]);
     }
+    if let Some(pushed) = &server.pushed {
+        document.other.extend([
+            (
+                "pushed_authorization_request_endpoint".to_owned(),
+                json!(url(paths::PAR)),
+            ),
+            (
+                "require_pushed_authorization_requests".to_owned(),
+                json!(pushed.required),
+            ),
+        ]);
+    }
     if server.client_credentials {
         document
             .grant_types_supported

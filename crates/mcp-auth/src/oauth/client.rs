@@ -86,6 +86,8 @@ pub struct ClientMetadata {
     pub scope: Option<Scopes>,
     /// Its home page, `https` only.
     pub client_uri: Option<String>,
+    /// Whether it has to push its authorization requests (RFC 9126 §6).
+    pub require_pushed_authorization_requests: bool,
 }
 
 impl ClientMetadata {
@@ -101,6 +103,7 @@ impl ClientMetadata {
             identity_assertions: true,
             scope: None,
             client_uri: None,
+            require_pushed_authorization_requests: false,
         }
     }
 }

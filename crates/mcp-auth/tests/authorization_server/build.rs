@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use mcp_auth::{
     BuildError, DcrShim,
+    authorization_server::clients::PreregisteredClients,
     oauth::{AuthorizationCode, CodeVerifier, PublicUrl, RefreshToken, Scopes},
     store::{Capabilities, KeyRing},
     tier::ShimBuilder,
@@ -108,6 +109,23 @@ const NEVER_ASKED: UpstreamError = UpstreamError::Outage("never asked");
 async fn jwts_without_a_key_to_sign_with_are_not_built() {
     let said = refusal(local().with_jwt_access_tokens());
     assert!(said.starts_with("MCP_AUTH_SIGNING_KEY"), "{said}");
+}
+
+#[tokio::test]
+async fn a_client_that_must_push_needs_somewhere_to_push_to() {
+    let clients = || {
+        PreregisteredClients::parse_json(
+            r#"[{ "client_id": "desk", "redirect_uris": ["https://desk.example/cb"],
+                  "require_pushed_authorization_requests": true }]"#,
+        )
+        .unwrap()
+    };
+    let off = local().with_preregistered_clients(clients());
+    assert!(refusal(off).contains("with_pushed_authorization_requests"));
+    let on = local()
+        .with_preregistered_clients(clients())
+        .with_pushed_authorization_requests();
+    assert!(on.build().is_ok());
 }
 
 #[tokio::test]

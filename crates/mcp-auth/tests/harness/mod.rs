@@ -106,6 +106,11 @@ impl Server {
         browser
     }
 
+    /// What is running.
+    pub fn tier(&self) -> Arc<DcrShim> {
+        Arc::clone(&self.tier.lock().unwrap())
+    }
+
     /// Replaces the server process, memory and all: the address, the upstream and the clock stay.
     pub fn restart(&self, change: impl FnOnce(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim>) {
         let tier = tier(&self.public_url, &self.upstream, &self.clock, change);

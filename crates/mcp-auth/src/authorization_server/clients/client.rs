@@ -206,7 +206,7 @@ pub(super) fn derived_secret(secrets: &Sealer, id: &ClientId) -> ClientSecret {
     ClientSecret::new(URL_SAFE_NO_PAD.encode(secrets.mac(&[id.as_str().as_bytes()])))
 }
 
-pub(super) fn sha256(bytes: &[u8]) -> [u8; digest::SHA256_OUTPUT_LEN] {
+pub(in crate::authorization_server) fn sha256(bytes: &[u8]) -> [u8; digest::SHA256_OUTPUT_LEN] {
     let mut out = [0; digest::SHA256_OUTPUT_LEN];
     let hash = digest::digest(&digest::SHA256, bytes);
     for (to, from) in out.iter_mut().zip(hash.as_ref()) {

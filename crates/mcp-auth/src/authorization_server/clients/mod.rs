@@ -4,6 +4,7 @@
 //! it registered itself ([`DynamicClients`]), or its identifier is the URL of a document that
 //! describes it ([`ClientDocuments`]). Each way is a [`ClientResolver`]; [`ClientResolvers`] asks them in order.
 
+mod application_type;
 mod client;
 mod display_name;
 pub(crate) mod document;
@@ -15,12 +16,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub(super) use client::ClientKeys;
+pub(super) use application_type::ApplicationType;
 pub use client::{Client, ClientAuthenticationError, ClientKind};
+pub(super) use client::{ClientKeys, sha256};
 pub(super) use display_name::display_name;
 pub(super) use document::RemoteKeySets;
 pub use document::{AllowClients, ClientDocuments};
-pub use dynamic::{ClientIdTooLong, DynamicClients};
+pub use dynamic::{ClientIdTooLong, DynamicClients, StoredRegistrations};
+pub(super) use dynamic::{IssueError, Managed, StoredRegistration};
+pub(crate) use dynamic::{RegisteredClients, StoredClients};
 pub use preregistered::PreregisteredClients;
 
 use crate::oauth::ClientId;

@@ -36,10 +36,11 @@ impl PreregisteredClients {
     /// Parses a JSON array of client metadata objects.
     ///
     /// Each needs `client_id` and, unless its `grant_types` are without `authorization_code`,
-    /// `redirect_uris`; `client_secret`, `client_name`, `client_uri`,
-    /// `jwks`, `token_endpoint_auth_method`, `grant_types` and `scope` are optional. Without a method
-    /// a client with a secret is `client_secret_basic`, one with keys `private_key_jwt`, and one
-    /// with neither `none`; without `grant_types` it is given refresh tokens.
+    /// `redirect_uris`; `client_secret`, `client_name`, `client_uri`, `jwks`,
+    /// `token_endpoint_auth_method`, `grant_types`, `scope` and
+    /// `require_pushed_authorization_requests` are optional. Without a method a client with a secret
+    /// is `client_secret_basic`, one with keys `private_key_jwt`, and one with neither `none`; without
+    /// `grant_types` it is given refresh tokens.
     ///
     /// # Errors
     ///
@@ -89,6 +90,12 @@ impl PreregisteredClients {
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Whether one of them has to push its requests.
+    pub(crate) fn require_pushing(&self) -> bool {
+        let mut clients = self.0.values();
+        clients.any(|client| client.metadata().require_pushed_authorization_requests)
     }
 
     /// Whether there is none.
@@ -152,6 +159,8 @@ impl Entry<'_> {
             }
             None => None,
         };
+        metadata.require_pushed_authorization_requests =
+            self.flag("require_pushed_authorization_requests")?;
         metadata.client_uri = match self.text("client_uri")? {
             Some(uri) if uri.starts_with("https://") => Some(uri.into()),
             Some(_) => return Err(self.wrong("client_uri", "not an https URL")),
@@ -273,6 +282,14 @@ impl Entry<'_> {
         }
     }
 
+    fn flag(&self, member: &str) -> Result<bool, BuildError> {
+        match self.entry.get(member) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(self.wrong(member, "neither true nor false")),
+        }
+    }
+
     fn texts(&self, member: &str) -> Result<Option<Vec<&str>>, BuildError> {
         let not_texts = || self.wrong(member, "not an array of strings");
         match self.entry.get(member) {
@@ -311,7 +328,7 @@ impl Grants {
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const ARGUMENT: &str = "preregistered clients";
 
-const MEMBERS: [&str; 9] = [
+const MEMBERS: [&str; 10] = [
     "client_id",
     "client_secret",
     "client_name",
@@ -321,6 +338,7 @@ const MEMBERS: [&str; 9] = [
     "token_endpoint_auth_method",
     "grant_types",
     "scope",
+    "require_pushed_authorization_requests",
 ];
 
 #[cfg(test)]

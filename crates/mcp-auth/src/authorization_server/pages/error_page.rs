@@ -36,6 +36,8 @@ pub enum ErrorPageKind {
     NotSignedIn,
     /// The operator does not let this user in.
     NotAdmitted,
+    /// The request that the app pushed is over: too old, used, or another app's.
+    PushedRequestOver,
     /// The upstream does not answer.
     UpstreamUnavailable,
     /// The store does not answer.
@@ -48,7 +50,7 @@ pub enum ErrorPageKind {
 
 impl ErrorPageKind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::UnknownClient,
         Self::ClientOfOtherKey,
         Self::ClientDocument,
@@ -61,6 +63,7 @@ impl ErrorPageKind {
         Self::ActionFromElsewhere,
         Self::NotSignedIn,
         Self::NotAdmitted,
+        Self::PushedRequestOver,
         Self::UpstreamUnavailable,
         Self::StoreUnavailable,
         Self::TooManyRequests,
@@ -89,6 +92,7 @@ impl ErrorPageKind {
             | Self::RedirectNotRegistered
             | Self::MalformedRequest
             | Self::ConsentExpired
+            | Self::PushedRequestOver
             | Self::LoginExpired
             | Self::NotSignedIn => StatusCode::BAD_REQUEST,
             Self::ConsentFromElsewhere
@@ -114,6 +118,7 @@ impl ErrorPageKind {
             | Self::ConsentExpired
             | Self::LoginExpired
             | Self::WrongHost => OAuthErrorCode::InvalidRequest,
+            Self::PushedRequestOver => OAuthErrorCode::InvalidRequestUri,
             Self::ConsentFromElsewhere
             | Self::ActionFromElsewhere
             | Self::NotSignedIn

@@ -135,6 +135,16 @@ pub(super) const fn words(kind: ErrorPageKind) -> Words {
             ],
             hosts: &[],
         },
+        K::PushedRequestOver => Words {
+            reason: "pushed_request_over",
+            title: "This request is over",
+            what: "What your app asked for was used before, is older than a minute, or belongs to another app.",
+            next: &[
+                "If you came here with the Back button, close this page: your app may be connected already.",
+                "Otherwise go back to your app and connect again; do not use a copied address.",
+            ],
+            hosts: &[],
+        },
         K::UpstreamUnavailable => Words {
             reason: "upstream_unavailable",
             title: "The sign-in service does not answer",

@@ -44,6 +44,9 @@ pub(super) async fn redeem(
         }
         let grant = redeemed(server, client, loaded.value);
         let expires_at = grant_expiry(server, &grant, now);
+        if !server.keep_registered(client, expires_at).await? {
+            return Err(TokenError::REGISTRATION_ENDED);
+        }
         if server
             .grants
             .replace(&handle, loaded.version, &grant, expires_at)

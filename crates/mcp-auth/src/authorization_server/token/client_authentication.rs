@@ -12,7 +12,7 @@ use crate::{
         assertion::Assertion,
         clients::{Client, ResolveError},
     },
-    oauth::{ClientId, ClientSecret, Form, OAuthErrorCode},
+    oauth::{ClientId, ClientSecret, Form, OAuthErrorCode, Timestamp},
 };
 
 /// Who calls, as far as that is known.
@@ -41,6 +41,19 @@ impl Caller {
         match self {
             Self::Proved(client) => client.metadata().refresh_tokens,
             Self::Named(_) => true,
+        }
+    }
+
+    /// Whether its registration is there for as long as the grant will be, where registrations are
+    /// stored; nobody whose document is elsewhere has one.
+    pub(super) async fn keep_registered(
+        &self,
+        server: &AuthorizationServer,
+        until: Timestamp,
+    ) -> Result<bool, TokenError> {
+        match self {
+            Self::Proved(client) => Ok(server.keep_registered(client, until).await?),
+            Self::Named(_) => Ok(true),
         }
     }
 

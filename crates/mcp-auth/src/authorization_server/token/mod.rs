@@ -167,6 +167,10 @@ pub(super) enum TokenError {
 }
 
 impl TokenError {
+    /// Between the client's proof of itself and now.
+    const REGISTRATION_ENDED: Self =
+        Self::Refused(OAuthErrorCode::InvalidClient, "the registration was ended");
+
     const fn invalid_grant(reason: &'static str) -> Self {
         Self::Refused(OAuthErrorCode::InvalidGrant, reason)
     }

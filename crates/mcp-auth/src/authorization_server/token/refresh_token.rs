@@ -42,7 +42,7 @@ pub(super) async fn redeem(
         }
         match turn(server, &token, &loaded)? {
             Turn::Advance => {
-                if let Some(granted) = advance(server, &token, loaded, narrowed).await? {
+                if let Some(granted) = advance(server, caller, &token, loaded, narrowed).await? {
                     return Ok(granted);
                 }
             }
@@ -121,6 +121,7 @@ fn check(
 /// One swap; `None` when another request was faster.
 async fn advance(
     server: &AuthorizationServer,
+    caller: &Caller,
     token: &PresentedToken,
     loaded: LoadedGrant,
     narrowed: Option<Scopes>,
@@ -140,6 +141,9 @@ async fn advance(
         state.rotated_at = now;
     }
     let expires_at = grant_expiry(server, &grant, now);
+    if !caller.keep_registered(server, expires_at).await? {
+        return Err(TokenError::REGISTRATION_ENDED);
+    }
     match server
         .grants
         .replace(&token.handle, loaded.version, &grant, expires_at)

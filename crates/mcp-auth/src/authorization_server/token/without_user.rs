@@ -3,7 +3,7 @@
 use super::{AuthorizationServer, Granted, TokenError, grant_expiry};
 use crate::{
     access_token::{Grant, GrantHandle, UpstreamState},
-    authorization_server::{authorize::asked_resource, clients::Client},
+    authorization_server::{authorization_request::asked_resource, clients::Client},
     oauth::{Form, OAuthErrorCode, ResourceIdentifier, Scopes},
     store::{Insert, StoreError},
 };

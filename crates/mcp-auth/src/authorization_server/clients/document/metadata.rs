@@ -48,7 +48,6 @@ struct Members {
     grant_types: Option<Vec<String>>,
     response_types: Option<Vec<String>>,
     application_type: Option<Value>,
-    client_uri: Option<Value>,
     jwks: Option<Value>,
     jwks_uri: Option<String>,
     client_secret: Option<Value>,
@@ -106,14 +105,6 @@ impl Members {
         metadata.client_name = Some(name);
         metadata.token_endpoint_auth_method = method;
         metadata.refresh_tokens = has(&self.grant_types, "refresh_token");
-        metadata.client_uri = self.client_uri.as_ref().and_then(Value::as_str).and_then(
-            // Of whoever wrote the document, or nobody's (draft -02 §8.1).
-            |uri| {
-                let host = https_host(uri).ok()?;
-                let own = https_host(self.client_id.as_deref()?).ok()?;
-                (host == own).then(|| uri.to_owned())
-            },
-        );
         Ok(Document {
             metadata,
             keys,

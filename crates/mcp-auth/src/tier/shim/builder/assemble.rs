@@ -7,8 +7,12 @@ use crate::{
     BuildError,
     access_token::{GrantAdministration, Grants, OwnTokens, SigningKeys},
     authorization_server::{
-        AuthorizationServer, ConnectedApps, ConsentRule,
-        clients::{ClientResolver, ClientResolvers, DynamicClients, document::DocumentContext},
+        AuthorizationServer, ConnectedApps, ConsentRule, DynamicRegistration, InitialAccessTokens,
+        PushedRequests,
+        clients::{
+            ClientResolvers, DynamicClients, RegisteredClients, StoredClients,
+            document::DocumentContext,
+        },
         pages::BuiltInPages,
     },
     resource_server::{ResourceServer, ResourceServers},
@@ -35,6 +39,8 @@ impl<T: ShimTier> ShimBuilder<T> {
         let enterprise = self.enterprise()?;
         self.check_token_form()?;
         self.check_namespace()?;
+        self.check_registration()?;
+        self.check_pushed_requests()?;
         let issuer = self
             .public_url
             .issuer()
@@ -83,13 +89,26 @@ impl<T: ShimTier> ShimBuilder<T> {
             .collect();
         let resource_servers = ResourceServers::new(resource_server(&self.path)?, further?)?;
         let dynamic = self.registration.then(|| {
-            let clients = DynamicClients::new(&ring, &issuer, Arc::clone(&self.random))
+            let rules = DynamicClients::new(&ring, &issuer, Arc::clone(&self.random))
                 .with_redirect_schemes(self.redirect_schemes.iter().cloned())
                 .deny(&self.denied);
-            Arc::new(match self.refuse_registrations_before {
-                Some(moment) => clients.refuse_registrations_before(moment),
-                None => clients,
-            })
+            let rules = match self.refuse_registrations_before {
+                Some(moment) => rules.refuse_registrations_before(moment),
+                None => rules,
+            };
+            let clients = match self.stored_registrations {
+                None => RegisteredClients::Sealed(Arc::new(rules)),
+                Some(settings) => RegisteredClients::Stored(Arc::new(StoredClients::new(
+                    &rules,
+                    records.clone(),
+                    settings,
+                    Arc::clone(&self.random),
+                ))),
+            };
+            DynamicRegistration {
+                clients,
+                initial_access_tokens: InitialAccessTokens::new(&self.initial_access_tokens),
+            }
         });
         let connected_apps = self.connected_apps.then(|| ConnectedApps {
             visits: sealer(Purpose::Visit),
@@ -118,7 +137,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             clients = clients.then(Arc::new(documents));
         }
         if let Some(dynamic) = &dynamic {
-            clients = clients.then(Arc::clone(dynamic) as Arc<dyn ClientResolver>);
+            clients = clients.then(dynamic.clients.resolver());
         }
         let server_name = self
             .server_name
@@ -140,6 +159,10 @@ impl<T: ShimTier> ShimBuilder<T> {
             enterprise,
             token_endpoint_audience: self.token_endpoint_audience,
             introspection: self.introspection,
+            pushed: self.pushed_requests.map(|required| PushedRequests {
+                sealer: sealer(Purpose::PushedRequest),
+                required,
+            }),
             pages: self
                 .pages
                 .unwrap_or_else(|| Arc::new(BuiltInPages::default())),

@@ -7,7 +7,7 @@ use crate::{
     BuildError,
     authorization_server::{TrustedIssuers, clients::ClientDocuments},
     net::HttpClient,
-    oauth::Scopes,
+    oauth::{AccessToken, Scopes},
     store::{KeyRing, Store},
 };
 
@@ -66,6 +66,51 @@ impl<T: ShimTier> ShimBuilder<T> {
                     format!("must be whole seconds from {least} to {most}"),
                 ));
             }
+        }
+        Ok(())
+    }
+
+    /// Tokens that cannot be guessed, and registrations that end some day.
+    pub(super) fn check_registration(&self) -> Result<(), BuildError> {
+        const LEAST: u64 = 3600;
+        const MOST: u64 = 3650 * 24 * 3600;
+        let legal = |token: &AccessToken| {
+            let text = token.expose();
+            text.len() >= 16 && text.bytes().all(|b| b.is_ascii_graphic())
+        };
+        if !self.initial_access_tokens.iter().all(legal) {
+            return Err(BuildError::argument(
+                "initial access tokens",
+                "each must be at least 16 visible ASCII characters",
+            ));
+        }
+        let Some(stored) = self.stored_registrations else {
+            return Ok(());
+        };
+        let lifetime = stored.lifetime;
+        if lifetime.subsec_nanos() != 0 || !(LEAST..=MOST).contains(&lifetime.as_secs()) {
+            return Err(BuildError::argument(
+                "registration lifetime",
+                format!("must be whole seconds from {LEAST} to {MOST}"),
+            ));
+        }
+        if !(10..=1_000_000).contains(&stored.capacity) {
+            return Err(BuildError::argument(
+                "registration capacity",
+                "must be from 10 to 1,000,000",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Who must push can.
+    pub(super) fn check_pushed_requests(&self) -> Result<(), BuildError> {
+        let clients = self.preregistered.as_ref();
+        if self.pushed_requests.is_none() && clients.is_some_and(|all| all.require_pushing()) {
+            return Err(BuildError::argument(
+                "preregistered clients",
+                "one has require_pushed_authorization_requests: call with_pushed_authorization_requests too",
+            ));
         }
         Ok(())
     }

@@ -6,9 +6,9 @@ use super::{ShimBuilder, ShimTier};
 use crate::{
     authorization_server::{
         EnterpriseIssuer,
-        clients::{ClientDocuments, ClientResolver, PreregisteredClients},
+        clients::{ClientDocuments, ClientResolver, PreregisteredClients, StoredRegistrations},
     },
-    oauth::{ClientId, Timestamp},
+    oauth::{AccessToken, ClientId, Timestamp},
 };
 
 impl<T: ShimTier> ShimBuilder<T> {
@@ -90,6 +90,27 @@ impl<T: ShimTier> ShimBuilder<T> {
         issuers: impl IntoIterator<Item = EnterpriseIssuer>,
     ) -> Self {
         self.enterprise.extend(issuers);
+        self
+    }
+
+    /// With registrations in the store, where they can be listed and ended (`registrations` of the
+    /// tier), and where clients can read, replace and end their own (RFC 7592). By default a
+    /// registration lies sealed in its `client_id` and is stored nowhere.
+    ///
+    /// Clients that registered before, sealed, have to register again. It turns no registration on.
+    pub const fn with_stored_registrations(mut self, settings: StoredRegistrations) -> Self {
+        self.stored_registrations = Some(settings);
+        self
+    }
+
+    /// With registration only for whoever presents one of these tokens in the `Authorization` header
+    /// (the initial access tokens of RFC 7591 §3): at least 16 bytes each. Name a new one beside the
+    /// old one to change it. By default everybody can register.
+    pub fn with_initial_access_tokens(
+        mut self,
+        tokens: impl IntoIterator<Item = AccessToken>,
+    ) -> Self {
+        self.initial_access_tokens.extend(tokens);
         self
     }
 

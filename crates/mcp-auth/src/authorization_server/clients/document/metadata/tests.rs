@@ -208,29 +208,6 @@ fn keeps_the_good_redirect_uris() {
     assert_eq!(kept, ["https://client.example/cb", "cursor://a/b"]);
 }
 
-/// CIM-23.
-#[test]
-fn keeps_a_home_page_of_the_same_host_only() {
-    let kept = |uri: &str| {
-        parse(&with("client_uri", json!(uri)))
-            .unwrap()
-            .metadata
-            .client_uri
-    };
-    assert_eq!(
-        kept("https://client.example/about").as_deref(),
-        Some("https://client.example/about")
-    );
-    for other in [
-        "javascript:alert(1)",
-        "http://client.example/",
-        "https://other.example/",
-        "https://client.example@evil.example/",
-    ] {
-        assert_eq!(kept(other), None, "{other}");
-    }
-}
-
 /// CIM-16.
 #[test]
 fn tells_a_change_that_matters_from_one_that_does_not() {
