@@ -12,8 +12,8 @@ use super::{
     redirect::{RedirectError, RegisteredRedirect},
 };
 use crate::oauth::{
-    AuthorizationCode, ClientId, CodeChallenge, Form, OAuthErrorCode, ResourceIdentifier, Scopes,
-    State,
+    AuthorizationCode, ClientId, CodeChallenge, Form, JwkThumbprint, OAuthErrorCode,
+    ResourceIdentifier, Scopes, State,
 };
 
 pub(super) async fn authorize(
@@ -75,6 +75,9 @@ pub(super) struct CheckedRequest {
     resource: ResourceIdentifier,
     #[serde(rename = "o")]
     scopes: Scopes,
+    /// The key that has to redeem the code, if the client said so.
+    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
+    key: Option<JwkThumbprint>,
 }
 
 /// Why a request goes no further.
@@ -172,7 +175,7 @@ impl KnownClient {
             });
         };
         match self.parameters(server) {
-            Ok((challenge, resource, scopes)) => Ok(CheckedRequest {
+            Ok((challenge, resource, scopes, key)) => Ok(CheckedRequest {
                 client: self.client.id().clone(),
                 preregistered: self.client.kind() == ClientKind::Preregistered,
                 client_name: self.client.metadata().client_name.clone(),
@@ -181,6 +184,7 @@ impl KnownClient {
                 challenge,
                 resource,
                 scopes,
+                key,
             }),
             Err(error) => Err(AuthorizeError::Redirect {
                 redirect,
@@ -193,7 +197,15 @@ impl KnownClient {
     fn parameters(
         &self,
         server: &AuthorizationServer,
-    ) -> Result<(CodeChallenge, ResourceIdentifier, Scopes), OAuthErrorCode> {
+    ) -> Result<
+        (
+            CodeChallenge,
+            ResourceIdentifier,
+            Scopes,
+            Option<JwkThumbprint>,
+        ),
+        OAuthErrorCode,
+    > {
         use OAuthErrorCode::{InvalidRequest, InvalidScope, UnsupportedResponseType};
         if self.form.repeats_any() {
             return Err(InvalidRequest);
@@ -220,7 +232,18 @@ impl KnownClient {
         let asked =
             Scopes::parse(self.form.get("scope").unwrap_or_default()).map_err(|_| InvalidScope)?;
         let scopes = self.scopes(server, &asked).ok_or(InvalidScope)?;
-        Ok((challenge, resource, scopes))
+        Ok((challenge, resource, scopes, self.key(server)?))
+    }
+
+    /// `dpop_jkt`, where proofs are served: the code is then worth nothing without this key
+    /// (RFC 9449 §10).
+    fn key(&self, server: &AuthorizationServer) -> Result<Option<JwkThumbprint>, OAuthErrorCode> {
+        let asked = self
+            .form
+            .get("dpop_jkt")
+            .filter(|_| server.proofs.is_some());
+        let key = asked.map(JwkThumbprint::parse).transpose();
+        key.map_err(|_| OAuthErrorCode::InvalidRequest)
     }
 
     /// What is offered of what was asked for; the minimum if nothing was.
@@ -297,6 +320,10 @@ impl CheckedRequest {
 
     pub(super) const fn scopes(&self) -> &Scopes {
         &self.scopes
+    }
+
+    pub(super) const fn key(&self) -> Option<JwkThumbprint> {
+        self.key
     }
 
     /// Sends the browser back with a code.

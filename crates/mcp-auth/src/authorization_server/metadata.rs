@@ -6,7 +6,7 @@ use http::{HeaderValue, Response, StatusCode, header::CACHE_CONTROL};
 use serde_json::{Value, json};
 
 use super::{AuthorizationServer, paths, response};
-use crate::oauth::AuthorizationServerMetadata;
+use crate::{access_token::ProofVerifier, oauth::AuthorizationServerMetadata};
 
 pub(super) fn metadata(server: &AuthorizationServer) -> Response<Bytes> {
     let url = |path| server.public_url.join(path);
@@ -34,6 +34,11 @@ pub(super) fn metadata(server: &AuthorizationServer) -> Response<Bytes> {
                 secrets,
             ),
         ]);
+    }
+    if server.proofs.is_some() {
+        let algorithms: Vec<_> = ProofVerifier::algorithms().collect();
+        let member = "dpop_signing_alg_values_supported".to_owned();
+        document.other.insert(member, json!(algorithms));
     }
     let further: [(&str, Value); 3] = [
         ("revocation_endpoint_auth_methods_supported", methods),

@@ -51,6 +51,7 @@ fn answer(
 ) -> Response<Bytes> {
     let registered = Submitted::parse(content_type, body)
         .and_then(|submitted| submitted.check(clients.redirect_schemes()))
+        .map(|accepted| accepted.with_dpop(clients.serves_dpop()))
         .and_then(|accepted| accepted.register(clients, now));
     match registered {
         Ok(registered) => registered.respond(),
@@ -118,6 +119,7 @@ struct Submitted {
     scope: Option<String>,
     jwks: Option<IgnoredAny>,
     jwks_uri: Option<IgnoredAny>,
+    dpop_bound_access_tokens: Option<bool>,
 }
 
 impl Submitted {
@@ -182,9 +184,11 @@ impl Submitted {
             .as_ref()
             .and_then(Value::as_str)
             .and_then(home_page);
+        metadata.dpop_bound_access_tokens = self.dpop_bound_access_tokens.unwrap_or_default();
         Ok(Accepted {
             metadata,
             application_type,
+            asked_for_dpop: self.dpop_bound_access_tokens.is_some(),
         })
     }
 }
@@ -282,9 +286,16 @@ fn home_page(claimed: &str) -> Option<String> {
 struct Accepted {
     metadata: ClientMetadata,
     application_type: Option<ApplicationType>,
+    asked_for_dpop: bool,
 }
 
 impl Accepted {
+    /// Tokens are bound to keys only where that is served; a client is told so (§3.2.1).
+    fn with_dpop(mut self, served: bool) -> Self {
+        self.metadata.dpop_bound_access_tokens &= served;
+        self
+    }
+
     fn register(
         self,
         clients: &DynamicClients,
@@ -331,6 +342,8 @@ struct RegistrationResponse<'a> {
     scope: Option<&'a Scopes>,
     #[serde(skip_serializing_if = "Option::is_none")]
     application_type: Option<ApplicationType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dpop_bound_access_tokens: Option<bool>,
 }
 
 impl Registered {
@@ -354,6 +367,10 @@ impl Registered {
             token_endpoint_auth_method: metadata.token_endpoint_auth_method.as_str(),
             scope: metadata.scope.as_ref(),
             application_type: self.accepted.application_type,
+            dpop_bound_access_tokens: self
+                .accepted
+                .asked_for_dpop
+                .then_some(metadata.dpop_bound_access_tokens),
         };
         response::json(StatusCode::CREATED, &body)
     }

@@ -73,6 +73,8 @@ pub struct ClientMetadata {
     pub scope: Option<Scopes>,
     /// Its home page, `https` only.
     pub client_uri: Option<String>,
+    /// Whether it wants no token that is not bound to its key (RFC 9449 §5.2).
+    pub dpop_bound_access_tokens: bool,
 }
 
 impl ClientMetadata {
@@ -86,6 +88,7 @@ impl ClientMetadata {
             refresh_tokens: true,
             scope: None,
             client_uri: None,
+            dpop_bound_access_tokens: false,
         }
     }
 }

@@ -30,6 +30,8 @@ pub enum Purpose {
     Record,
     /// The MAC on an outward MCP session id.
     SessionId,
+    /// The MAC on a nonce for proofs of possession.
+    DpopNonce,
 }
 
 impl Purpose {
@@ -42,6 +44,7 @@ impl Purpose {
             Self::AccessToken => "access token",
             Self::Record => "record",
             Self::SessionId => "session id",
+            Self::DpopNonce => "dpop nonce",
         }
     }
 }

@@ -12,6 +12,8 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+#[path = "../proofs/mod.rs"]
+mod proofs;
 
 mod authorize;
 mod build;
@@ -19,6 +21,9 @@ mod callback;
 mod client;
 mod client_authentication;
 mod consent;
+mod dpop_endpoint;
+mod dpop_proofs;
+mod dpop_tokens;
 mod introspect;
 mod jwt_access_tokens;
 mod jwt_forgeries;

@@ -36,7 +36,7 @@ impl PreregisteredClients {
     /// Parses a JSON array of client metadata objects.
     ///
     /// Each needs `client_id` and `redirect_uris`; `client_secret`, `client_name`, `client_uri`,
-    /// `token_endpoint_auth_method`, `grant_types` and `scope` are optional. Without a method a
+    /// `token_endpoint_auth_method`, `grant_types`, `scope` and `dpop_bound_access_tokens` are optional. Without a method a
     /// client with a secret is `client_secret_basic` and one without is `none`; without
     /// `grant_types` it is given refresh tokens.
     ///
@@ -131,6 +131,7 @@ impl Entry<'_> {
             Some(_) => return Err(self.wrong("client_uri", "not an https URL")),
             None => None,
         };
+        metadata.dpop_bound_access_tokens = self.flag("dpop_bound_access_tokens")?;
         let client = Client::new(id, ClientKind::Preregistered, metadata);
         Ok(match secret {
             Some(secret) => client.with_secret(&ClientSecret::new(secret)),
@@ -202,6 +203,14 @@ impl Entry<'_> {
         }
     }
 
+    fn flag(&self, member: &str) -> Result<bool, BuildError> {
+        match self.entry.get(member) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(self.wrong(member, "not true or false")),
+        }
+    }
+
     fn texts(&self, member: &str) -> Result<Option<Vec<&str>>, BuildError> {
         let not_texts = || self.wrong(member, "not an array of strings");
         match self.entry.get(member) {
@@ -224,7 +233,7 @@ impl Entry<'_> {
 
 const ARGUMENT: &str = "preregistered clients";
 
-const MEMBERS: [&str; 8] = [
+const MEMBERS: [&str; 9] = [
     "client_id",
     "client_secret",
     "client_name",
@@ -233,6 +242,7 @@ const MEMBERS: [&str; 8] = [
     "token_endpoint_auth_method",
     "grant_types",
     "scope",
+    "dpop_bound_access_tokens",
 ];
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub struct DynamicClients {
     ids: Sealer,
     secrets: Sealer,
     redirect_schemes: Vec<String>,
+    dpop: bool,
     refused_before: Timestamp,
     denied: HashSet<[u8; 32]>,
 }
@@ -41,6 +42,7 @@ impl DynamicClients {
             ids: sealer(Purpose::ClientId),
             secrets: sealer(Purpose::ClientSecret),
             redirect_schemes: Vec::new(),
+            dpop: false,
             refused_before: Timestamp::from_seconds(0),
             denied: HashSet::new(),
         }
@@ -53,6 +55,13 @@ impl DynamicClients {
         schemes: impl IntoIterator<Item = impl Into<String>>,
     ) -> Self {
         self.redirect_schemes = schemes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Lets clients register that want all their tokens bound to a key (RFC 9449 §5.2).
+    #[must_use]
+    pub const fn with_dpop(mut self) -> Self {
+        self.dpop = true;
         self
     }
 
@@ -74,6 +83,11 @@ impl DynamicClients {
     /// The dotless private-use schemes that are allowed beside the well-known ones.
     pub(crate) fn redirect_schemes(&self) -> &[String] {
         &self.redirect_schemes
+    }
+
+    /// Whether tokens can be bound to keys here.
+    pub(crate) const fn serves_dpop(&self) -> bool {
+        self.dpop
     }
 
     /// A new identifier that holds this registration, and its secret if its method needs one.

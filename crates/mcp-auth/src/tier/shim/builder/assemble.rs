@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    access_token::{Grants, OwnTokens, SigningKeys},
+    access_token::{Grants, OwnTokens, ProofTarget, ProofVerifier, SigningKeys},
     authorization_server::{
-        AuthorizationServer, ConsentRule,
+        AuthorizationServer, ConsentRule, Proofs,
         clients::{ClientResolver, ClientResolvers, DynamicClients},
         pages::BuiltInPages,
+        paths,
     },
     resource_server::{ResourceServer, ResourceServers},
     store::{MemoryStore, Purpose, Records, Sealer, Store},
@@ -44,6 +45,10 @@ impl<T: ShimTier> ShimBuilder<T> {
         let ring = self.ring(&*store)?;
         let sealer =
             |purpose| Sealer::new(&ring, purpose, issuer.as_str(), Arc::clone(&self.random));
+        let proofs = self.dpop.map(|dpop| {
+            let nonces = sealer(Purpose::DpopNonce);
+            ProofVerifier::new(dpop, nonces, Arc::clone(&store), Arc::clone(&self.clock))
+        });
         let records = Records::new(store, sealer(Purpose::Record), Arc::clone(&self.clock));
         let grants = Grants::new(
             records.clone(),
@@ -65,7 +70,13 @@ impl<T: ShimTier> ShimBuilder<T> {
         .issued_as(self.token_form);
         let (scopes, required_scopes) = self.scopes()?;
         let resource_server = |path: &str| {
-            ResourceServer::builder(self.public_url.clone(), path, Arc::new(tokens.clone()))
+            let server =
+                ResourceServer::builder(self.public_url.clone(), path, Arc::new(tokens.clone()));
+            let server = match &proofs {
+                Some(proofs) => server.with_dpop(proofs.clone()),
+                None => server,
+            };
+            server
                 .with_issuer(issuer.clone())
                 .with_required_scopes(required_scopes.clone())
                 .with_scopes_supported(required_scopes.clone())
@@ -84,6 +95,10 @@ impl<T: ShimTier> ShimBuilder<T> {
             let clients = DynamicClients::new(&ring, &issuer, Arc::clone(&self.random))
                 .with_redirect_schemes(self.redirect_schemes.iter().cloned())
                 .deny(&self.denied);
+            let clients = match self.dpop {
+                Some(_) => clients.with_dpop(),
+                None => clients,
+            };
             Arc::new(match self.refuse_registrations_before {
                 Some(moment) => clients.refuse_registrations_before(moment),
                 None => clients,
@@ -99,6 +114,14 @@ impl<T: ShimTier> ShimBuilder<T> {
         if let Some(dynamic) = &dynamic {
             clients = clients.then(Arc::clone(dynamic) as Arc<dyn ClientResolver>);
         }
+        let proofs = match proofs {
+            Some(verifier) => {
+                let target = ProofTarget::parse(&self.public_url.join(paths::TOKEN));
+                let target = target.map_err(|e| BuildError::argument("public URL", e.rule()))?;
+                Some(Proofs { verifier, target })
+            }
+            None => None,
+        };
         let server_name = self
             .server_name
             .unwrap_or_else(|| self.public_url.authority().to_owned());
@@ -123,6 +146,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             grants,
             tokens,
             key_set: key_set.to_string().into(),
+            proofs,
             consent_forms: sealer(Purpose::ConsentForm),
             login_cookies: sealer(Purpose::Cookie),
             lifetimes: self.lifetimes,
