@@ -164,6 +164,9 @@ impl Grants {
             .with_client(grant.client.clone())
             .with_scopes(grant.scopes.clone())
             .with_grant(handle.log_name());
+        if !grant.upstream.is_held() {
+            return principal;
+        }
         // Weak: the cache holds principals, and must not hold itself alive through them.
         principal.with_upstream(Arc::new(GrantUpstream::new(self.itself.clone(), *handle)))
     }

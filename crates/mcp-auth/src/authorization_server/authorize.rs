@@ -137,6 +137,12 @@ impl AuthorizationRequest {
                     ErrorPageKind::ClientOfOtherKey,
                     "client_id under an unknown key",
                 ),
+                ResolveError::Document(reason) => {
+                    AuthorizeError::Page(ErrorPageKind::ClientDocument, reason)
+                }
+                ResolveError::DocumentUnavailable(reason) => {
+                    AuthorizeError::Page(ErrorPageKind::ClientDocumentUnavailable, reason)
+                }
                 ResolveError::Unavailable(_) => AuthorizeError::Page(
                     ErrorPageKind::StoreUnavailable,
                     "clients cannot be looked up",

@@ -258,6 +258,7 @@ async fn grant(
         resource: asked.resource().clone(),
         scopes,
         created_at: now,
+        confidential: false, // until its client proves itself at the token endpoint
         code: Some(CodeState {
             challenge: asked.challenge().clone(),
             redirect_uri: asked.redirect().uri().as_str().to_owned(),

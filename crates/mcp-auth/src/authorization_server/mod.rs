@@ -37,11 +37,13 @@
 //! step needs the value that the step before leaves behind, so none can be left out.
 
 mod admission;
+mod assertion;
 mod authorize;
 mod callback;
 pub mod clients;
 mod consent;
 mod cookies;
+mod enterprise;
 mod form_body;
 mod introspect;
 mod invisible;
@@ -65,6 +67,8 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 
 pub use admission::{Admission, AdmitEveryone, Admitted, NotAdmitted};
+pub use enterprise::EnterpriseIssuer;
+pub(crate) use enterprise::TrustedIssuers;
 pub(crate) use lifetimes::Lifetimes;
 pub(crate) use limits::RateLimits;
 
@@ -92,6 +96,15 @@ pub(crate) struct AuthorizationServer {
     pub(crate) upstream: Arc<dyn Upstream>,
     pub(crate) clients: Arc<dyn ClientResolver>,
     pub(crate) dynamic_clients: Option<Arc<DynamicClients>>,
+    /// Whether assertions of clients may be addressed to the token endpoint.
+    pub(crate) token_endpoint_audience: bool,
+    /// Whether clients that the operator registered for it may act for themselves.
+    pub(crate) client_credentials: bool,
+    /// The identity providers whose word about users is taken; the grant is there only if there are
+    /// any.
+    pub(crate) enterprise: TrustedIssuers,
+    /// Whether identifiers may be URLs of documents.
+    pub(crate) client_documents: bool,
     /// The clients that may ask about tokens; the endpoint is there only if there are any.
     pub(crate) introspection: Vec<ClientId>,
     pub(crate) pages: Arc<dyn Pages>,

@@ -21,6 +21,8 @@ mod secret;
 mod state;
 mod time;
 
+#[cfg(feature = "authorization-server")]
+pub(crate) use authority::{https_host, is_dns_name};
 pub use client::{ClientAuthenticationMethod, ClientId, ClientMetadata};
 pub use error_code::OAuthErrorCode;
 #[cfg(feature = "authorization-server")]

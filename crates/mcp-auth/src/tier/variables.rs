@@ -11,7 +11,7 @@ use crate::{BuildError, oauth::PublicUrl, resource_server::is_origin};
 pub(super) struct Variables(BTreeMap<String, String>);
 
 /// Every variable under `MCP_AUTH_` that is built, in any tier.
-const BUILT: [&str; 18] = [
+const BUILT: [&str; 20] = [
     "MCP_AUTH_LISTEN",
     "MCP_AUTH_PUBLIC_URL",
     "MCP_AUTH_KEY",
@@ -29,11 +29,13 @@ const BUILT: [&str; 18] = [
     "MCP_AUTH_REVOCATION_CACHE",
     "MCP_AUTH_CLIENTS",
     "MCP_AUTH_DCR",
+    "MCP_AUTH_CIMD",
+    "MCP_AUTH_DEV_CIMD_CA",
     "MCP_AUTH_DEV_APPROVE",
 ];
 
 /// The variables that are known and whose feature is not built yet.
-const NOT_BUILT: [&str; 3] = ["MCP_AUTH_CIMD", "MCP_AUTH_DEV_CIMD_CA", "UPSTREAM_PRESET"];
+const NOT_BUILT: [&str; 1] = ["UPSTREAM_PRESET"];
 
 impl Variables {
     /// Reads the process's environment: what begins with one of these prefixes.

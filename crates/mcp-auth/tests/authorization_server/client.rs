@@ -376,3 +376,23 @@ pub fn assert_shows(page: &Page, kind: ErrorPageKind) {
     );
     assert_eq!(page.status, kind.status());
 }
+
+/// What the tool of this name says to the bearer.
+pub async fn call(server: &Server, access_token: &str, tool: &str) -> String {
+    let body = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool },
+    });
+    let request = send(server, http::Method::POST, "/mcp")
+        .header("content-type", "application/json")
+        .header("accept", "application/json, text/event-stream")
+        .bearer_auth(access_token)
+        .body(body.to_string());
+    let said = answer(request).await.json();
+    let text = said.pointer("/result/content/0/text").unwrap();
+    text.as_str().unwrap().to_owned()
+}
+
+/// Who the bearer is, as a tool sees it.
+pub async fn whoami(server: &Server, access_token: &str) -> Value {
+    serde_json::from_str(&call(server, access_token, "whoami").await).unwrap()
+}

@@ -6,11 +6,12 @@ use http::Method;
 use mcp_auth::{
     DcrShim,
     access_token::{Dpop, SigningKeys},
-    authorization_server::clients::PreregisteredClients,
+    authorization_server::clients::{ClientDocuments, PreregisteredClients},
     oauth::ClientId,
     store::{KeyRing, MemoryStore},
     tier::ShimBuilder,
 };
+use mcp_auth_testkit::{DocumentHost, document_host::document};
 use serde_json::json;
 
 use crate::{
@@ -327,6 +328,64 @@ async fn a_client_that_registered_for_bound_tokens_gets_no_others() {
     )
     .await;
     assert!(plain.json().get("dpop_bound_access_tokens").is_none());
+}
+
+/// AX-05, AX-07, AX-10.
+#[tokio::test]
+async fn a_client_that_acts_for_itself_gets_bound_tokens_too() {
+    let clients = json!([{ "client_id": "batch", "client_secret": "a secret of the batch job",
+        "grant_types": ["client_credentials"], "dpop_bound_access_tokens": true }]);
+    let clients = PreregisteredClients::parse_json(&clients.to_string()).unwrap();
+    let server = Server::builder(|tier| {
+        tier.with_dpop(Dpop::accepted())
+            .with_preregistered_clients(clients)
+            .with_client_credentials()
+    })
+    .start()
+    .await;
+    let form = Parameters::default()
+        .and("grant_type", "client_credentials")
+        .and("client_id", "batch")
+        .and("client_secret", "a secret of the batch job");
+    token(&server, &form)
+        .await
+        .refuses(400, "invalid_dpop_proof");
+    let key = ProofKey::p256();
+    let proof = key.sign(&at_token(&server, &key));
+    let answered = token_with_proof(&server, &form, &proof).await;
+    assert_eq!(answered.json()["token_type"], "DPoP", "{}", answered.body);
+    let access = answered.tokens().access;
+    assert!(!crate::client::opens(&server, &access).await, "no bearer");
+    token_with_proof(&server, &form, &proof)
+        .await
+        .refuses(400, "invalid_dpop_proof");
+}
+
+/// AX-07.
+#[tokio::test]
+async fn a_document_that_asks_for_bound_tokens_is_heard() {
+    let host = DocumentHost::start().await.unwrap();
+    let documents = ClientDocuments::new().with_development_ca(host.ca_pem());
+    let server = Server::builder(|tier| {
+        tier.with_dpop(Dpop::accepted())
+            .with_client_documents(documents)
+    })
+    .start()
+    .await;
+    let path = "/bound.json";
+    let mut described = document(&host.url(path), &[crate::client::REDIRECT]);
+    described["dpop_bound_access_tokens"] = json!(true);
+    host.serve(path, &described);
+    let client = Client {
+        id: host.url(path),
+        secret: None,
+        redirect_uri: crate::client::REDIRECT.to_owned(),
+    };
+    let code = client.code(&server).await;
+    token(&server, &client.redemption(&server, &code))
+        .await
+        .refuses(400, "invalid_dpop_proof");
+    bound_tokens(&server, &client, &ProofKey::p256()).await;
 }
 
 /// AX-07.

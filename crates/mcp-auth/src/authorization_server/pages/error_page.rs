@@ -13,6 +13,10 @@ pub enum ErrorPageKind {
     UnknownClient,
     /// The `client_id` was sealed under a key that this server does not have.
     ClientOfOtherKey,
+    /// The document that the `client_id` leads to is missing, no good, or not let in.
+    ClientDocument,
+    /// The document that the `client_id` leads to cannot be fetched right now.
+    ClientDocumentUnavailable,
     /// The redirection URI is not one of the client's.
     RedirectNotRegistered,
     /// The request is missing something or cannot be read.
@@ -35,9 +39,11 @@ pub enum ErrorPageKind {
 
 impl ErrorPageKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::UnknownClient,
         Self::ClientOfOtherKey,
+        Self::ClientDocument,
+        Self::ClientDocumentUnavailable,
         Self::RedirectNotRegistered,
         Self::MalformedRequest,
         Self::ConsentExpired,
@@ -67,12 +73,15 @@ impl ErrorPageKind {
         match self {
             Self::UnknownClient
             | Self::ClientOfOtherKey
+            | Self::ClientDocument
             | Self::RedirectNotRegistered
             | Self::MalformedRequest
             | Self::ConsentExpired
             | Self::LoginExpired => StatusCode::BAD_REQUEST,
             Self::ConsentFromElsewhere | Self::WrongHost => StatusCode::FORBIDDEN,
-            Self::UpstreamUnavailable | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ClientDocumentUnavailable
+            | Self::UpstreamUnavailable
+            | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         }
     }
@@ -81,16 +90,19 @@ impl ErrorPageKind {
     #[must_use]
     pub const fn oauth_error(self) -> OAuthErrorCode {
         match self {
-            Self::UnknownClient | Self::ClientOfOtherKey => OAuthErrorCode::InvalidClient,
+            Self::UnknownClient | Self::ClientOfOtherKey | Self::ClientDocument => {
+                OAuthErrorCode::InvalidClient
+            }
             Self::RedirectNotRegistered
             | Self::MalformedRequest
             | Self::ConsentExpired
             | Self::LoginExpired
             | Self::WrongHost => OAuthErrorCode::InvalidRequest,
             Self::ConsentFromElsewhere => OAuthErrorCode::AccessDenied,
-            Self::UpstreamUnavailable | Self::StoreUnavailable | Self::TooManyRequests => {
-                OAuthErrorCode::TemporarilyUnavailable
-            }
+            Self::ClientDocumentUnavailable
+            | Self::UpstreamUnavailable
+            | Self::StoreUnavailable
+            | Self::TooManyRequests => OAuthErrorCode::TemporarilyUnavailable,
         }
     }
 
@@ -108,6 +120,7 @@ impl ErrorPageKind {
     pub(super) const fn retry_after(self) -> Option<u16> {
         match self {
             Self::UpstreamUnavailable | Self::StoreUnavailable => Some(5),
+            Self::ClientDocumentUnavailable => Some(15),
             Self::TooManyRequests => Some(30),
             _ => None,
         }

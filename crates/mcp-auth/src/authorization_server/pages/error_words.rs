@@ -37,6 +37,27 @@ pub(super) const fn words(kind: ErrorPageKind) -> Words {
             ],
             hosts: FORGET,
         },
+        K::ClientDocument => Words {
+            reason: "client_document",
+            title: "The description of your app cannot be used",
+            what: "Your app names a document that describes it. This server could not get that document, or does not accept what it says.",
+            next: &[
+                "If you did not start this login yourself, close this page.",
+                "Update your app and connect again.",
+                "If it happens again, tell the operator of this server: its log says what is wrong with the document.",
+            ],
+            hosts: &[],
+        },
+        K::ClientDocumentUnavailable => Words {
+            reason: "client_document_unavailable",
+            title: "The description of your app cannot be reached",
+            what: "Your app names a document that describes it, and the site it lies on does not answer this server.",
+            next: &[
+                "Wait a minute and reload this page.",
+                "If that does not help, tell the makers of your app or the operator of this server.",
+            ],
+            hosts: &[],
+        },
         K::RedirectNotRegistered => Words {
             reason: "redirect_not_registered",
             title: "The way back to your app is not registered",

@@ -135,6 +135,7 @@ fn redeemed(
     if let Some(state) = &mut grant.code {
         state.redeemed = true;
     }
+    grant.confidential = client.is_confidential();
     grant.refresh = client.metadata().refresh_tokens.then(|| RefreshState {
         mac_key: Key::generate(&*server.random),
         generation: 1,

@@ -1,12 +1,16 @@
 //! `POST /token`: codes and refresh tokens are redeemed (RFC 6749 §3.2, OAuth 2.1 §3.2).
 
 mod authorization_code;
+mod client_assertion;
 mod client_authentication;
+mod client_credentials;
+mod jwt_bearer;
 mod proof;
 mod refresh_token;
 mod rotation;
+mod without_user;
 
-pub(super) use client_authentication::authenticate;
+pub(super) use client_authentication::{Caller, authenticate, identify};
 pub(super) use rotation::PresentedToken;
 
 use std::time::Duration;
@@ -49,13 +53,23 @@ async fn redeem(
     match grant_type {
         "authorization_code" => {
             let client = authenticate(server, request, &form).await?;
-            let proof = proof::of(server, request, &client)?;
+            let proof = proof::of(server, request, client.wants_bound_tokens())?;
             authorization_code::redeem(server, &client, &form, proof).await
         }
         "refresh_token" => {
+            let caller = identify(server, request, &form).await?;
+            let proof = proof::of(server, request, caller.wants_bound_tokens())?;
+            refresh_token::redeem(server, &caller, &form, proof).await
+        }
+        "client_credentials" if server.client_credentials => {
             let client = authenticate(server, request, &form).await?;
-            let proof = proof::of(server, request, &client)?;
-            refresh_token::redeem(server, &client, &form, proof).await
+            let proof = proof::of(server, request, client.wants_bound_tokens())?;
+            client_credentials::redeem(server, &client, &form, proof).await
+        }
+        JWT_BEARER if !server.enterprise.is_empty() => {
+            let client = authenticate(server, request, &form).await?;
+            let proof = proof::of(server, request, client.wants_bound_tokens())?;
+            jwt_bearer::redeem(server, &client, &form, proof).await
         }
         _ => Err(TokenError::Refused(
             OAuthErrorCode::UnsupportedGrantType,
@@ -63,6 +77,9 @@ async fn redeem(
         )),
     }
 }
+
+/// RFC 7523 §2.1.
+pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// What a redemption gives.
 struct Granted {

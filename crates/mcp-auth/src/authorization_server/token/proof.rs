@@ -6,7 +6,6 @@ use http::{HeaderValue, Request, Response};
 use super::{AuthorizationServer, TokenError};
 use crate::{
     access_token::{Asked, CheckedProof, ProofError},
-    authorization_server::clients::Client,
     oauth::{JwkThumbprint, OAuthErrorCode},
 };
 
@@ -19,11 +18,12 @@ pub(super) struct Proof {
     used: bool,
 }
 
-/// Looks at the proof of a request, and asks for one where there has to be one.
+/// Looks at the proof of a request, and asks for one where there has to be one: everywhere, or because
+/// the client wants no other tokens.
 pub(super) fn of(
     server: &AuthorizationServer,
     request: &Request<Bytes>,
-    client: &Client,
+    wanted: bool,
 ) -> Result<Option<Proof>, TokenError> {
     let Some(proofs) = &server.proofs else {
         return Ok(None); // an unknown header means nothing
@@ -39,8 +39,7 @@ pub(super) fn of(
             used: false,
         })),
         Err(ProofError::Missing) => {
-            let bound = client.metadata().dpop_bound_access_tokens;
-            if bound || proofs.verifier.dpop().is_required() {
+            if wanted || proofs.verifier.dpop().is_required() {
                 return Err(invalid_proof("no proof"));
             }
             Ok(None)
@@ -65,6 +64,18 @@ impl Proof {
         }
         Ok(())
     }
+}
+
+/// Uses a proof up where nothing is tried again; what comes of it is bound to this key.
+pub(super) async fn use_once(
+    server: &AuthorizationServer,
+    proof: Option<Proof>,
+) -> Result<Option<JwkThumbprint>, TokenError> {
+    let Some(mut proof) = proof else {
+        return Ok(None);
+    };
+    proof.use_once(server).await?;
+    Ok(Some(proof.key()))
 }
 
 /// Holds a proof to the key that a code or a refresh token is bound to, if it is to one.

@@ -1,12 +1,12 @@
 //! `grant_type=refresh_token` with rotation (RFC 6749 §6, OAuth 2.1 §4.3).
 
 use super::{
-    AuthorizationServer, Granted, TokenError, authorization_code::check_resource, grant_expiry,
-    proof, proof::Proof, rotation,
+    AuthorizationServer, Caller, Granted, TokenError, authorization_code::check_resource,
+    grant_expiry, proof, proof::Proof, rotation,
 };
 use crate::{
     access_token::{Grant, LoadedGrant, RefreshState},
-    authorization_server::{Lifetimes, clients::Client},
+    authorization_server::Lifetimes,
     oauth::{Form, JwkThumbprint, OAuthErrorCode, Scopes, Timestamp},
     store::Replace,
 };
@@ -16,11 +16,11 @@ use rotation::PresentedToken;
 /// the generation.
 pub(super) async fn redeem(
     server: &AuthorizationServer,
-    client: &Client,
+    caller: &Caller,
     form: &Form,
     mut proof: Option<Proof>,
 ) -> Result<Granted, TokenError> {
-    if !client.metadata().refresh_tokens {
+    if !caller.may_refresh() {
         return Err(TokenError::Refused(
             OAuthErrorCode::UnauthorizedClient,
             "the client declined refresh tokens",
@@ -36,7 +36,7 @@ pub(super) async fn redeem(
         let loaded = server.grants.load(&token.handle).await?;
         let mut loaded =
             loaded.ok_or(TokenError::invalid_grant("no grant for this refresh token"))?;
-        let narrowed = check(server, client, form, proof.as_ref(), &token, &loaded.value)?;
+        let narrowed = check(server, caller, form, proof.as_ref(), &token, &loaded.value)?;
         if let Some(proof) = &mut proof {
             // First: a request that is sent once more as it was is no reuse of its token.
             proof.use_once(server).await?;
@@ -52,7 +52,7 @@ pub(super) async fn redeem(
         };
         match turn(server, &token, &loaded)? {
             Turn::Advance => {
-                if let Some(granted) = advance(server, client, asked, loaded).await? {
+                if let Some(granted) = advance(server, asked, loaded).await? {
                     return Ok(granted);
                 }
             }
@@ -107,7 +107,7 @@ fn turn(
 
 fn check(
     server: &AuthorizationServer,
-    client: &Client,
+    caller: &Caller,
     form: &Form,
     proof: Option<&Proof>,
     token: &PresentedToken,
@@ -116,11 +116,7 @@ fn check(
     if !token.is_of(refresh_state(grant)?) {
         return Err(TokenError::invalid_grant("an invented refresh token"));
     }
-    if grant.client != *client.id() {
-        return Err(TokenError::invalid_grant(
-            "the refresh token of another client",
-        ));
-    }
+    caller.check_owns(grant, "the refresh token of another client")?;
     proof::check_key(server, grant.key, proof)?;
     check_resource(form, &grant.resource)?;
     let Some(asked) = form.get("scope") else {
@@ -145,7 +141,6 @@ fn check(
 /// One swap; `None` when another request was faster.
 async fn advance(
     server: &AuthorizationServer,
-    client: &Client,
     asked: Asked<'_>,
     loaded: LoadedGrant,
 ) -> Result<Option<Granted>, TokenError> {
@@ -165,9 +160,7 @@ async fn advance(
         state.rotated_at = now;
     }
     // What is issued to a public client with a proof is bound from here on (RFC 9449 §5).
-    grant.key = grant
-        .key
-        .or(asked.key.filter(|_| !client.is_confidential()));
+    grant.key = grant.key.or(asked.key.filter(|_| !grant.confidential));
     let expires_at = grant_expiry(server, &grant, now);
     match server
         .grants

@@ -82,6 +82,16 @@ impl Variables {
             .map_err(|error| broken(error.to_string()))
     }
 
+    pub(super) fn development_ca(&self) -> Result<Option<Vec<u8>>, BuildError> {
+        let Some(file) = self.get("MCP_AUTH_DEV_CIMD_CA") else {
+            return Ok(None);
+        };
+        std::fs::read(Path::new(file)).map(Some).map_err(|error| {
+            let reason = format!("its file cannot be read: {error}");
+            BuildError::argument("MCP_AUTH_DEV_CIMD_CA", reason)
+        })
+    }
+
     pub(super) fn scopes(&self) -> Result<Option<Scopes>, BuildError> {
         let broken = |rule: &'static str| BuildError::argument("MCP_AUTH_SCOPES", rule);
         let scopes = self.get("MCP_AUTH_SCOPES").map(Scopes::parse).transpose();

@@ -88,7 +88,7 @@ fn a_variable_that_cannot_be_used_is_named() {
         ("MCP_AUTH_REVOCATION_CACHE", "99999999999999999999"),
         ("MCP_AUTH_CLIENTS", "missing-file.json"),
         ("MCP_AUTH_DCR", "1"),
-        ("MCP_AUTH_CIMD", "on"),
+        ("MCP_AUTH_CIMD", "yes"),
         ("MCP_AUTH_DEV_CIMD_CA", "ca.pem"),
         ("MCP_AUTH_DEV_APPROVE", "yes"),
         ("MCP_AUTH_ACESS_TTL", "60"),
@@ -135,6 +135,14 @@ fn development_stays_on_loopback() {
         .unwrap_err()
         .to_string();
     assert!(said.contains("the built-in demo upstream"), "{said}");
+    let any_file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let ca = [
+        public[0],
+        public[1],
+        KEY,
+        ("MCP_AUTH_DEV_CIMD_CA", any_file),
+    ];
+    assert!(refusal(&ca).contains("while MCP_AUTH_DEV_CIMD_CA is in use"));
     let approve = [public[0], public[1], KEY, ("MCP_AUTH_DEV_APPROVE", "1")];
     assert!(refusal(&approve).contains("MCP_AUTH_DEV_APPROVE"));
     let behind_loopback = [("MCP_AUTH_PUBLIC_URL", "https://mcp.example.com")];

@@ -14,8 +14,8 @@ use crate::{
     BuildError,
     access_token::{AccessTokenForm, Dpop, GrantsSettings, SigningKeys},
     authorization_server::{
-        Admission, AdmitEveryone, ConsentRule, Lifetimes, RateLimits,
-        clients::{ClientResolver, PreregisteredClients},
+        Admission, AdmitEveryone, ConsentRule, EnterpriseIssuer, Lifetimes, RateLimits,
+        clients::{ClientDocuments, ClientResolver, PreregisteredClients},
         pages::{Pages, ScopeDescriptions},
     },
     oauth::{ClientId, Clock, PublicUrl, Random, Scopes, SystemClock, SystemRandom, Timestamp},
@@ -45,6 +45,10 @@ pub struct ShimBuilder<T> {
     further_clients: Vec<Arc<dyn ClientResolver>>,
     introspection: Vec<ClientId>,
     registration: bool,
+    documents: Option<ClientDocuments>,
+    token_endpoint_audience: bool,
+    client_credentials: bool,
+    enterprise: Vec<EnterpriseIssuer>,
     redirect_schemes: Vec<String>,
     denied: Vec<ClientId>,
     refuse_registrations_before: Option<Timestamp>,
@@ -80,6 +84,10 @@ impl<T: ShimTier> ShimBuilder<T> {
             further_clients: Vec::new(),
             introspection: Vec::new(),
             registration: T::REGISTRATION,
+            documents: Some(ClientDocuments::new()),
+            token_endpoint_audience: false,
+            client_credentials: false,
+            enterprise: Vec::new(),
             redirect_schemes: Vec::new(),
             denied: Vec::new(),
             refuse_registrations_before: None,
@@ -117,6 +125,18 @@ impl<T: ShimTier> ShimBuilder<T> {
         self.scopes = environment.scopes.clone().or(self.scopes);
         self.preregistered = environment.clients.clone().or(self.preregistered);
         self.registration = environment.registration.unwrap_or(self.registration);
+        // Who writes such a client into that file wants it served.
+        let acts_for_itself = PreregisteredClients::has_client_credentials;
+        self.client_credentials |= environment.clients.as_ref().is_some_and(acts_for_itself);
+        self.documents = match environment.client_documents {
+            Some(false) => None,
+            Some(true) => Some(self.documents.unwrap_or_default()),
+            None => self.documents,
+        };
+        if let Some(ca) = &environment.development_ca {
+            let documents = self.documents.unwrap_or_default();
+            self.documents = Some(documents.with_development_ca(ca.clone()));
+        }
         self.allowed_origins
             .extend(environment.allowed_origins.iter().cloned());
         let lifetimes = &mut self.lifetimes;

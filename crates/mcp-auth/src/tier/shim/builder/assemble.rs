@@ -5,10 +5,12 @@ use std::{sync::Arc, time::Duration};
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    access_token::{Grants, OwnTokens, ProofTarget, ProofVerifier, SigningKeys},
+    access_token::{
+        GrantAdministration, Grants, OwnTokens, ProofTarget, ProofVerifier, SigningKeys,
+    },
     authorization_server::{
         AuthorizationServer, ConsentRule, Proofs,
-        clients::{ClientResolver, ClientResolvers, DynamicClients},
+        clients::{ClientResolver, ClientResolvers, DynamicClients, document::DocumentContext},
         pages::BuiltInPages,
         paths,
     },
@@ -24,7 +26,7 @@ impl<T: ShimTier> ShimBuilder<T> {
     ///
     /// When a path or origin is malformed, or a combination would be unsafe: no key ring off
     /// loopback or with a store that outlives the process, no consent off loopback.
-    pub fn build(self) -> Result<T, BuildError> {
+    pub fn build(mut self) -> Result<T, BuildError> {
         if self.consent == ConsentRule::InsecureApprove && !self.public_url.is_loopback() {
             return Err(BuildError::Unsafe(
                 "consent can be left out on loopback only: users elsewhere must be asked".into(),
@@ -32,6 +34,8 @@ impl<T: ShimTier> ShimBuilder<T> {
         }
         self.check_lifetimes()?;
         self.check_redirect_schemes()?;
+        let documents = self.documents()?;
+        let enterprise = self.enterprise()?;
         self.check_token_form()?;
         self.check_namespace()?;
         let issuer = self
@@ -111,6 +115,19 @@ impl<T: ShimTier> ShimBuilder<T> {
         for further in self.further_clients {
             clients = clients.then(further);
         }
+        let documents = match documents {
+            Some((documents, http)) => Some(documents.resolver(DocumentContext {
+                http,
+                redirect_schemes: &self.redirect_schemes,
+                grants: GrantAdministration::new(Arc::clone(&grants)),
+                clock: Arc::clone(&self.clock),
+            })?),
+            None => None,
+        };
+        let client_documents = documents.is_some();
+        if let Some(documents) = documents {
+            clients = clients.then(Arc::new(documents));
+        }
         if let Some(dynamic) = &dynamic {
             clients = clients.then(Arc::clone(dynamic) as Arc<dyn ClientResolver>);
         }
@@ -137,6 +154,10 @@ impl<T: ShimTier> ShimBuilder<T> {
             upstream: self.upstream,
             clients: Arc::new(clients),
             dynamic_clients: dynamic,
+            client_documents,
+            client_credentials: self.client_credentials,
+            enterprise,
+            token_endpoint_audience: self.token_endpoint_audience,
             introspection: self.introspection,
             pages: self
                 .pages
