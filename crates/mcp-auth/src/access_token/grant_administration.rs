@@ -34,6 +34,7 @@ pub struct GrantSummary {
 
 /// Lists and ends the live grants of one server, also from another task.
 ///
+/// The upstream is told of each grant that is ended, if it has a revocation endpoint (RFC 7009).
 /// Other processes see the end of a grant within the revocation bound.
 #[derive(Debug, Clone)]
 pub struct GrantAdministration {
@@ -175,6 +176,7 @@ impl Grants {
         self.records.remove(key).await?;
         // An index holds hashed keys, which do not say what the cache knows the grant by.
         self.cache.clear();
+        self.tell_upstream(grant);
         tracing::info!(
             event = "grant_revoked",
             reason,

@@ -117,6 +117,23 @@ impl Grants {
         Ok(())
     }
 
+    /// Tells the upstream that a grant which was just ended is over, without keeping anybody waiting:
+    /// what it held for us is of no use to anybody now.
+    pub(crate) fn tell_upstream(&self, ended: &Grant) {
+        let Some(token) = ended.upstream.refresh_token() else {
+            return;
+        };
+        if tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        let upstream = Arc::clone(&self.upstream);
+        tokio::spawn(async move {
+            if let Err(error) = upstream.revoke(&token).await {
+                tracing::warn!(event = "upstream_not_revoked", fault = "upstream", reason = %error);
+            }
+        });
+    }
+
     /// Whom a grant speaks for, if this process read it within the revocation bound.
     pub(crate) fn cached(&self, handle: &GrantHandle) -> Option<Principal> {
         self.remembered(handle, self.settings.revocation_bound)

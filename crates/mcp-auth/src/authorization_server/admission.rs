@@ -12,6 +12,9 @@ use crate::{
 pub trait Admission: std::fmt::Debug + Send + Sync {
     /// Admits this identity through this client, with at most the scopes it consented to.
     ///
+    /// A visitor of the connected apps page comes through no client: it is asked about with the page's
+    /// own URL as the client, and with every scope that is offered.
+    ///
     /// # Errors
     ///
     /// [`NotAdmitted`] sends the host `access_denied`.

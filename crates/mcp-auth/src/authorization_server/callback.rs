@@ -1,12 +1,17 @@
 //! `GET /callback`: the upstream sends the browser back to us (RFC 6749 §4.1.2).
+//!
+//! Two kinds of login come back here, for the upstream knows one redirection URI of ours: a client's,
+//! and a person's own visit to the connected apps page. The cookie under the `state` says which one
+//! it is by the key that opens it, so neither can be finished as the other.
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AuthorizationServer, Lifetimes,
+    AuthorizationServer, Lifetimes, NotAdmitted,
     authorize::CheckedRequest,
+    connected_apps::{self, PendingVisit},
     pages::ErrorPageKind,
     paths,
     pending::{LoginHandle, PendingAuthorization},
@@ -14,7 +19,7 @@ use super::{
 use crate::{
     access_token::{CodeState, Grant, GrantHandle, UpstreamState, code_key},
     net::Causes,
-    oauth::{AuthorizationCode, Form, OAuthErrorCode, Scopes},
+    oauth::{AuthorizationCode, ClientId, CodeVerifier, Form, OAuthErrorCode, Scopes, Timestamp},
     store::{Insert, StoreError},
     upstream::{UpstreamError, UpstreamLogin},
 };
@@ -54,18 +59,50 @@ pub(super) async fn finish(
 struct Callback {
     form: Form,
     handle: LoginHandle,
-    pending: PendingAuthorization,
+    pending: Pending,
+}
+
+/// Whose login it is.
+enum Pending {
+    /// A client's, which the user consented to.
+    Client(PendingAuthorization),
+    /// A person's own, begun on the connected apps page.
+    Visit(PendingVisit),
 }
 
 /// Proof that nobody finished this login before; made by [`Callback::use_once`] alone.
 struct FirstUse(());
 
 /// How a login ends that does not end well.
-enum LoginError {
+pub(super) enum LoginError {
     /// The person can do something about it; the pending login stays as it is.
     Page(ErrorPageKind, &'static str),
-    /// The client is told; the pending login is over.
-    Redirect(OAuthErrorCode),
+    /// Whoever began the login is told; it is over.
+    Over(OAuthErrorCode),
+    /// The operator does not let this user in; the login is over.
+    NotAdmitted(NotAdmitted),
+}
+
+impl Pending {
+    fn take(server: &AuthorizationServer, handle: &LoginHandle, sent: &HeaderMap) -> Option<Self> {
+        PendingAuthorization::take(server, handle, sent)
+            .map(Self::Client)
+            .or_else(|| PendingVisit::take(server, handle, sent).map(Self::Visit))
+    }
+
+    fn verifier(&self) -> Option<CodeVerifier> {
+        match self {
+            Self::Client(pending) => pending.verifier(),
+            Self::Visit(pending) => pending.verifier(),
+        }
+    }
+
+    const fn expires_at(&self) -> Timestamp {
+        match self {
+            Self::Client(pending) => pending.expires_at(),
+            Self::Visit(pending) => pending.expires_at(),
+        }
+    }
 }
 
 impl Callback {
@@ -85,8 +122,7 @@ impl Callback {
             "no pending login of this browser has this state",
         );
         let handle = LoginHandle::parse(state).ok_or(unknown)?;
-        let pending =
-            PendingAuthorization::take(server, &handle, request.headers()).ok_or(unknown)?;
+        let pending = Pending::take(server, &handle, request.headers()).ok_or(unknown)?;
         Ok(Self {
             form,
             handle,
@@ -99,35 +135,39 @@ impl Callback {
         server: &AuthorizationServer,
         request: &Request<Bytes>,
     ) -> Response<Bytes> {
-        let asked = self.pending.request();
-        let mut response = match self.login(server).await {
-            Ok(code) => asked.succeed(server, &code),
-            Err(LoginError::Page(kind, reason)) => return server.page(request, kind, reason),
-            Err(LoginError::Redirect(error)) => asked.fail(server, error),
+        let ended = match (self.login(server).await, &self.pending) {
+            (Ok(login), Pending::Client(pending)) => {
+                let_in(server, pending.request(), &login).await
+            }
+            (Ok(login), Pending::Visit(_)) => connected_apps::enter(server, &login).await,
+            (Err(error), _) => Err(error),
         };
-        PendingAuthorization::forget(server, &self.handle, &mut response);
+        let mut response = match (ended, &self.pending) {
+            (Ok(response), _) => response,
+            (Err(LoginError::Page(kind, reason)), _) => return server.page(request, kind, reason),
+            (Err(LoginError::Over(error)), Pending::Client(pending)) => {
+                pending.request().fail(server, error)
+            }
+            (Err(LoginError::NotAdmitted(_)), Pending::Client(pending)) => {
+                pending.request().fail(server, OAuthErrorCode::AccessDenied)
+            }
+            (Err(LoginError::Over(error)), Pending::Visit(_)) => {
+                connected_apps::not_signed_in(server, request, error)
+            }
+            (Err(LoginError::NotAdmitted(refusal)), Pending::Visit(_)) => {
+                server.page(request, ErrorPageKind::NotAdmitted, refusal.reason)
+            }
+        };
+        self.handle.forget(&server.public_url, &mut response);
         response
     }
 
-    async fn login(&self, server: &AuthorizationServer) -> Result<AuthorizationCode, LoginError> {
+    /// Who signed in at the upstream, learned once.
+    async fn login(&self, server: &AuthorizationServer) -> Result<UpstreamLogin, LoginError> {
         self.check_issuer(server).await?;
         let code = self.code()?;
         let first = self.use_once(server).await?;
-        let login = self.redeem(server, first, &code).await?;
-        let asked = self.pending.request();
-        let admitted = server
-            .admission
-            .admit(&login.identity, asked.client(), asked.scopes())
-            .await;
-        let admitted = admitted.map_err(|refusal| not_admitted(refusal.reason))?;
-        let scopes = asked.scopes().intersection(&admitted.scopes);
-        if scopes.is_empty() {
-            return Err(not_admitted("admitted without any scope"));
-        }
-        grant(server, asked, &login, scopes).await.map_err(|error| {
-            tracing::error!(event = "login_not_stored", fault = "server", reason = %Causes(&error));
-            LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable)
-        })
+        self.redeem(server, first, &code).await
     }
 
     /// The four rows of RFC 9207 §2.4: nothing of an answer that fails them is acted on or shown.
@@ -147,7 +187,7 @@ impl Callback {
             fault = "upstream",
             "the callback names another issuer"
         );
-        Err(LoginError::Redirect(OAuthErrorCode::ServerError))
+        Err(LoginError::Over(OAuthErrorCode::ServerError))
     }
 
     /// The upstream's code. Without one nothing can be spent, so nothing is written down either: the
@@ -162,10 +202,10 @@ impl Callback {
             } else {
                 OAuthErrorCode::ServerError
             };
-            return Err(LoginError::Redirect(error));
+            return Err(LoginError::Over(error));
         }
         let code = self.form.get("code").map(AuthorizationCode::new);
-        code.ok_or(LoginError::Redirect(OAuthErrorCode::ServerError))
+        code.ok_or(LoginError::Over(OAuthErrorCode::ServerError))
     }
 
     /// From here on this login cannot be finished a second time.
@@ -202,7 +242,7 @@ impl Callback {
         code: &AuthorizationCode,
     ) -> Result<UpstreamLogin, LoginError> {
         let verifier = self.pending.verifier();
-        let verifier = verifier.ok_or(LoginError::Redirect(OAuthErrorCode::ServerError))?;
+        let verifier = verifier.ok_or(LoginError::Over(OAuthErrorCode::ServerError))?;
         let callback = server.public_url.join(paths::CALLBACK);
         match server.upstream.redeem(code, &verifier, &callback).await {
             Ok(login) => Ok(login),
@@ -222,22 +262,57 @@ impl Callback {
                         ErrorPageKind::UpstreamUnavailable,
                         "the upstream cannot be reached",
                     ),
-                    Err(_) => LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable),
+                    Err(_) => LoginError::Over(OAuthErrorCode::TemporarilyUnavailable),
                 }
             }
-            UpstreamError::Outage(_) => {
-                LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable)
-            }
+            UpstreamError::Outage(_) => LoginError::Over(OAuthErrorCode::TemporarilyUnavailable),
             UpstreamError::InvalidGrant | UpstreamError::Refused(_) => {
-                LoginError::Redirect(OAuthErrorCode::ServerError)
+                LoginError::Over(OAuthErrorCode::ServerError)
             }
         }
     }
 }
 
-fn not_admitted(reason: &'static str) -> LoginError {
-    tracing::info!(event = "not_admitted", fault = "client", reason);
-    LoginError::Redirect(OAuthErrorCode::AccessDenied)
+/// Gives the client that asked its code, if the user may come in.
+async fn let_in(
+    server: &AuthorizationServer,
+    asked: &CheckedRequest,
+    login: &UpstreamLogin,
+) -> Result<Response<Bytes>, LoginError> {
+    let scopes = admitted(server, login, asked.client(), asked.scopes()).await?;
+    let code = grant(server, asked, login, scopes).await.map_err(|error| {
+        tracing::error!(event = "login_not_stored", fault = "server", reason = %Causes(&error));
+        LoginError::Over(OAuthErrorCode::TemporarilyUnavailable)
+    })?;
+    Ok(asked.succeed(server, &code))
+}
+
+/// What the operator lets this user have of these scopes, through this client; never nothing.
+pub(super) async fn admitted(
+    server: &AuthorizationServer,
+    login: &UpstreamLogin,
+    client: &ClientId,
+    scopes: &Scopes,
+) -> Result<Scopes, LoginError> {
+    let admitted = server.admission.admit(&login.identity, client, scopes);
+    let refused = |refusal: NotAdmitted| {
+        tracing::info!(
+            event = "not_admitted",
+            fault = "client",
+            reason = refusal.reason
+        );
+        LoginError::NotAdmitted(refusal)
+    };
+    let scopes = scopes.intersection(&admitted.await.map_err(refused)?.scopes);
+    if scopes.is_empty() {
+        return Err(refused(NotAdmitted::because("admitted without any scope")));
+    }
+    Ok(scopes)
+}
+
+/// The user's name here: unique among all upstreams, for ever.
+pub(super) fn subject_of(server: &AuthorizationServer, login: &UpstreamLogin) -> String {
+    format!("{}|{}", server.upstream.namespace(), login.identity.subject)
 }
 
 /// Writes the grant, for as long as its code lives, and then the code.
@@ -252,7 +327,7 @@ async fn grant(
     let handle = GrantHandle::generate(&*server.random);
     let code = AuthorizationCode::new(server.random.token());
     let grant = Grant {
-        subject: format!("{}|{}", server.upstream.namespace(), login.identity.subject),
+        subject: subject_of(server, login),
         client: asked.client().clone(),
         client_name: asked.client_name().map(str::to_owned),
         resource: asked.resource().clone(),

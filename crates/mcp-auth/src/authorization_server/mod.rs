@@ -30,6 +30,11 @@
 //! | not used before; a code in time | – | – | – | 8 | 13 |
 //! | identity known and admitted | – | – | – | 9 | – |
 //!
+//! `/connected-apps` has the checks 2 and 3 of authorize for a page, and 1 to 5 of consent for a posted
+//! form, then whether it was made for this browser and this person, then what is
+//! asked for. Its own sign-in comes back to `/callback` and meets the checks there; the cookie of one
+//! kind of login opens for no other kind.
+//!
 //! `/revoke` has the token endpoint's checks 1, 2, 4 and 5, then whether the token is this client's;
 //! `/introspect` has the same, then whether this client may ask.
 //!
@@ -41,6 +46,7 @@ mod assertion;
 mod authorize;
 mod callback;
 pub mod clients;
+mod connected_apps;
 mod consent;
 mod cookies;
 mod enterprise;
@@ -52,6 +58,7 @@ mod lifetimes;
 mod limits;
 mod metadata;
 mod own_host;
+mod own_page;
 pub mod pages;
 mod pending;
 mod redirect;
@@ -67,6 +74,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 
 pub use admission::{Admission, AdmitEveryone, Admitted, NotAdmitted};
+pub(crate) use connected_apps::ConnectedApps;
 pub use enterprise::EnterpriseIssuer;
 pub(crate) use enterprise::TrustedIssuers;
 pub(crate) use lifetimes::Lifetimes;
@@ -117,6 +125,8 @@ pub(crate) struct AuthorizationServer {
     /// Who checks proofs of possession, where they are served.
     pub(crate) proofs: Option<Proofs>,
     pub(crate) consent_forms: Sealer,
+    /// The page where people see and end their grants, if the operator wants it.
+    pub(crate) connected_apps: Option<ConnectedApps>,
     pub(crate) login_cookies: Sealer,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) limits: RateLimits,
@@ -150,6 +160,8 @@ pub(crate) mod paths {
     pub(crate) const INTROSPECT: &str = "/introspect";
     pub(crate) const CONSENT: &str = "/consent";
     pub(crate) const CALLBACK: &str = "/callback";
+    pub(crate) const CONNECTED_APPS: &str = "/connected-apps";
+    pub(crate) const SIGNED_OUT: &str = "/connected-apps/signed-out";
     pub(crate) const JWKS: &str = "/jwks";
     pub(crate) const METADATA: &str = "/.well-known/oauth-authorization-server";
     pub(crate) const OPENID_METADATA: &str = "/.well-known/openid-configuration";
@@ -161,6 +173,7 @@ impl EndpointSet for AuthorizationServer {
         match path {
             paths::REGISTER => self.dynamic_clients.is_some(),
             paths::INTROSPECT => !self.introspection.is_empty(),
+            paths::CONNECTED_APPS | paths::SIGNED_OUT => self.connected_apps.is_some(),
             paths::AUTHORIZE | paths::TOKEN | paths::CONSENT | paths::CALLBACK | paths::JWKS => {
                 true
             }
@@ -185,6 +198,10 @@ impl EndpointSet for AuthorizationServer {
             (paths::INTROSPECT, &Method::POST) => introspect::introspect(self, &request).await,
             (paths::CONSENT | paths::INTROSPECT, _) => response::method_not_allowed("POST"),
             (paths::AUTHORIZE | paths::CALLBACK, _) => response::method_not_allowed("GET"),
+            (paths::CONNECTED_APPS | paths::SIGNED_OUT, _) => match &self.connected_apps {
+                Some(apps) => connected_apps::answer(self, apps, &request).await,
+                None => empty(StatusCode::NOT_FOUND),
+            },
             _ => empty(StatusCode::NOT_FOUND),
         }
     }

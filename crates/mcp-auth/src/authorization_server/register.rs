@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Value;
-use url::Url;
 
 use super::{
     AuthorizationServer,
@@ -106,12 +105,12 @@ impl RegisterError {
     }
 }
 
-/// What was sent. Members that are not named here, a `client_id` among them, are ignored (§2).
+/// What was sent. Members that are not named here are ignored (§2): a `client_id`, and whatever no
+/// page shows, such as `client_uri` and `logo_uri`, for nobody could verify it.
 #[derive(Deserialize)]
 struct Submitted {
     redirect_uris: Option<Value>,
     client_name: Option<String>,
-    client_uri: Option<Value>,
     token_endpoint_auth_method: Option<String>,
     grant_types: Option<Vec<String>>,
     response_types: Option<Vec<String>>,
@@ -179,11 +178,6 @@ impl Submitted {
         let scope = Scopes::parse(self.scope.as_deref().unwrap_or_default());
         let scope = scope.map_err(|_| RegisterError::Scope)?;
         metadata.scope = (!scope.is_empty()).then_some(scope);
-        metadata.client_uri = self
-            .client_uri
-            .as_ref()
-            .and_then(Value::as_str)
-            .and_then(home_page);
         metadata.dpop_bound_access_tokens = self.dpop_bound_access_tokens.unwrap_or_default();
         Ok(Accepted {
             metadata,
@@ -270,18 +264,6 @@ impl ApplicationType {
     }
 }
 
-/// A home page that can be shown; anything else is dropped, for nothing depends on it.
-fn home_page(claimed: &str) -> Option<String> {
-    let url = Url::parse(claimed).ok()?;
-    let good = url.scheme() == "https"
-        && claimed.starts_with("https://")
-        && claimed.len() <= MAX_HOME_PAGE_BYTES
-        && claimed.bytes().all(|b| b.is_ascii_graphic())
-        && url.username().is_empty()
-        && url.password().is_none();
-    good.then(|| claimed.to_owned())
-}
-
 /// A registration with every check passed.
 struct Accepted {
     metadata: ClientMetadata,
@@ -332,8 +314,6 @@ struct RegistrationResponse<'a> {
     client_secret_expires_at: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_uri: Option<&'a str>,
     redirect_uris: &'a [RedirectUri],
     grant_types: &'a [&'a str],
     response_types: [&'a str; 1],
@@ -360,7 +340,6 @@ impl Registered {
             client_secret: self.client_secret.as_ref().map(ClientSecret::expose),
             client_secret_expires_at: self.client_secret.as_ref().map(|_| 0),
             client_name: metadata.client_name.as_deref(),
-            client_uri: metadata.client_uri.as_deref(),
             redirect_uris: &metadata.redirect_uris,
             grant_types,
             response_types: ["code"],
@@ -378,7 +357,6 @@ impl Registered {
 
 const MAX_REDIRECT_URIS: usize = 32;
 const MAX_NAME_CHARACTERS: usize = 200;
-const MAX_HOME_PAGE_BYTES: usize = 200;
 
 #[cfg(test)]
 mod tests;

@@ -10,8 +10,7 @@ use super::{
 use crate::{
     access_token::{Grant, GrantHandle},
     net::empty,
-    oauth::{AccessToken, OAuthErrorCode, RefreshToken},
-    upstream::Upstream,
+    oauth::{AccessToken, OAuthErrorCode},
 };
 
 pub(super) async fn revoke(
@@ -42,9 +41,7 @@ async fn revoked(server: &AuthorizationServer, request: &Request<Bytes>) -> Resu
         .grants
         .revoke(&handle, "its client revoked it")
         .await?;
-    if let Some(upstream_token) = grant.upstream.refresh_token() {
-        revoke_upstream(server, upstream_token);
-    }
+    server.grants.tell_upstream(&grant);
     Ok(())
 }
 
@@ -71,18 +68,4 @@ async fn found(
     let state = loaded.value.refresh.as_ref();
     let invented = refresh.is_some_and(|refresh| !state.is_some_and(|state| refresh.is_of(state)));
     Ok((!invented).then_some((handle, loaded.value)))
-}
-
-/// Tells the upstream too, without keeping the client waiting: what it held for us is of no use to
-/// anybody now.
-fn revoke_upstream(server: &AuthorizationServer, token: RefreshToken) {
-    if tokio::runtime::Handle::try_current().is_err() {
-        return;
-    }
-    let upstream: std::sync::Arc<dyn Upstream> = std::sync::Arc::clone(&server.upstream);
-    tokio::spawn(async move {
-        if let Err(error) = upstream.revoke(&token).await {
-            tracing::warn!(event = "upstream_not_revoked", fault = "upstream", reason = %error);
-        }
-    });
 }

@@ -32,6 +32,12 @@ pub enum Purpose {
     SessionId,
     /// The MAC on a nonce for proofs of possession.
     DpopNonce,
+    /// A sign-in to the connected apps page that is under way, inside a cookie.
+    Visit,
+    /// A person signed in to the connected apps page, inside a cookie.
+    Visitor,
+    /// The MAC on a form of the connected apps page.
+    VisitorForm,
 }
 
 impl Purpose {
@@ -45,6 +51,9 @@ impl Purpose {
             Self::Record => "record",
             Self::SessionId => "session id",
             Self::DpopNonce => "dpop nonce",
+            Self::Visit => "connected apps sign-in",
+            Self::Visitor => "connected apps visitor",
+            Self::VisitorForm => "connected apps form",
         }
     }
 }

@@ -14,6 +14,8 @@
 mod harness;
 #[path = "../proofs/mod.rs"]
 mod proofs;
+#[path = "../flows/rig/switched_store.rs"]
+mod switched_store;
 
 mod authorize;
 mod build;
@@ -24,6 +26,7 @@ mod client_authentication;
 mod client_credentials;
 mod client_document_fetch;
 mod client_documents;
+mod connected_apps;
 mod consent;
 mod dpop_endpoint;
 mod dpop_proofs;
@@ -44,3 +47,4 @@ mod storage;
 mod token_code;
 mod token_refresh;
 mod token_request;
+mod visitors;

@@ -80,6 +80,11 @@ impl PreregisteredClients {
         clients.any(|client| client.metadata().client_credentials)
     }
 
+    /// What the operator wrote down of this client.
+    pub(in crate::authorization_server) fn get(&self, id: &ClientId) -> Option<&Client> {
+        self.0.get(id)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -2,7 +2,10 @@
 
 use http::StatusCode;
 
-use super::error_words::{Words, words};
+use super::{
+    ShownText,
+    error_words::{Words, words},
+};
 use crate::oauth::OAuthErrorCode;
 
 /// Why a login cannot go on, where a redirect to the client is not allowed or would not help.
@@ -27,6 +30,12 @@ pub enum ErrorPageKind {
     ConsentFromElsewhere,
     /// The login is over: too old, finished before, or begun in another browser.
     LoginExpired,
+    /// A form of the connected apps page that no page of ours in this browser sent.
+    ActionFromElsewhere,
+    /// The upstream did not sign the visitor of the connected apps page in.
+    NotSignedIn,
+    /// The operator does not let this user in.
+    NotAdmitted,
     /// The upstream does not answer.
     UpstreamUnavailable,
     /// The store does not answer.
@@ -39,7 +48,7 @@ pub enum ErrorPageKind {
 
 impl ErrorPageKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::UnknownClient,
         Self::ClientOfOtherKey,
         Self::ClientDocument,
@@ -49,6 +58,9 @@ impl ErrorPageKind {
         Self::ConsentExpired,
         Self::ConsentFromElsewhere,
         Self::LoginExpired,
+        Self::ActionFromElsewhere,
+        Self::NotSignedIn,
+        Self::NotAdmitted,
         Self::UpstreamUnavailable,
         Self::StoreUnavailable,
         Self::TooManyRequests,
@@ -77,8 +89,12 @@ impl ErrorPageKind {
             | Self::RedirectNotRegistered
             | Self::MalformedRequest
             | Self::ConsentExpired
-            | Self::LoginExpired => StatusCode::BAD_REQUEST,
-            Self::ConsentFromElsewhere | Self::WrongHost => StatusCode::FORBIDDEN,
+            | Self::LoginExpired
+            | Self::NotSignedIn => StatusCode::BAD_REQUEST,
+            Self::ConsentFromElsewhere
+            | Self::ActionFromElsewhere
+            | Self::NotAdmitted
+            | Self::WrongHost => StatusCode::FORBIDDEN,
             Self::ClientDocumentUnavailable
             | Self::UpstreamUnavailable
             | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -98,7 +114,10 @@ impl ErrorPageKind {
             | Self::ConsentExpired
             | Self::LoginExpired
             | Self::WrongHost => OAuthErrorCode::InvalidRequest,
-            Self::ConsentFromElsewhere => OAuthErrorCode::AccessDenied,
+            Self::ConsentFromElsewhere
+            | Self::ActionFromElsewhere
+            | Self::NotSignedIn
+            | Self::NotAdmitted => OAuthErrorCode::AccessDenied,
             Self::ClientDocumentUnavailable
             | Self::UpstreamUnavailable
             | Self::StoreUnavailable
@@ -110,7 +129,7 @@ impl ErrorPageKind {
     #[must_use]
     pub const fn fault(self) -> &'static str {
         match self {
-            Self::UpstreamUnavailable => "upstream",
+            Self::UpstreamUnavailable | Self::NotSignedIn => "upstream",
             Self::ClientOfOtherKey | Self::StoreUnavailable => "server",
             _ => "client",
         }
@@ -128,13 +147,13 @@ impl ErrorPageKind {
 }
 
 /// Everything an error page says: fixed words, and nothing that was sent.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ErrorPage<'a> {
     /// The refusal.
     pub kind: ErrorPageKind,
     /// The name of this MCP server, from its operator.
-    pub server_name: &'a str,
+    pub server_name: ShownText<'a>,
     /// The heading.
     pub title: &'static str,
     /// What happened.
@@ -146,7 +165,7 @@ pub struct ErrorPage<'a> {
     /// The stable name of the refusal.
     pub reason: &'static str,
     /// Finds the log line of this refusal.
-    pub correlation: &'a str,
+    pub correlation: ShownText<'a>,
     /// The nonce that styles must carry.
     pub nonce: &'a str,
 }
@@ -154,7 +173,7 @@ pub struct ErrorPage<'a> {
 impl<'a> ErrorPage<'a> {
     /// The page of this refusal.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         kind: ErrorPageKind,
         server_name: &'a str,
         correlation: &'a str,
@@ -169,13 +188,13 @@ impl<'a> ErrorPage<'a> {
         } = words(kind);
         Self {
             kind,
-            server_name,
+            server_name: ShownText::new(server_name),
             title,
             what,
             next,
             hosts,
             reason,
-            correlation,
+            correlation: ShownText::new(correlation),
             nonce,
         }
     }

@@ -105,6 +105,36 @@ pub(super) const fn words(kind: ErrorPageKind) -> Words {
             ],
             hosts: &[],
         },
+        K::ActionFromElsewhere => Words {
+            reason: "action_from_elsewhere",
+            title: "Nothing was changed",
+            what: "What was sent did not come from a page of this server in this browser, or this browser did not send its cookie back.",
+            next: &[
+                "Allow cookies for this site; a private window or an extension may block them.",
+                "Open the page of your connected apps again.",
+            ],
+            hosts: &[],
+        },
+        K::NotSignedIn => Words {
+            reason: "not_signed_in",
+            title: "You are not signed in",
+            what: "The service where you sign in did not say who you are.",
+            next: &[
+                "Open the page of your connected apps and sign in again.",
+                "If it happens again, tell the operator of this server.",
+            ],
+            hosts: &[],
+        },
+        K::NotAdmitted => Words {
+            reason: "not_admitted",
+            title: "Your account may not use this server",
+            what: "You signed in, but the operator of this server does not let the account in that you signed in with.",
+            next: &[
+                "If you have another account, sign out where you just signed in, then start again and sign in with that one.",
+                "Otherwise ask the operator of this server for access.",
+            ],
+            hosts: &[],
+        },
         K::UpstreamUnavailable => Words {
             reason: "upstream_unavailable",
             title: "The sign-in service does not answer",

@@ -22,7 +22,7 @@ impl ErrorPageKind {
         let mut response = if prefers_json(request) {
             json(self, page.what)
         } else {
-            page_response(self.status(), pages.error(&page), nonce)
+            page_response(pages, self.status(), pages.error(&page), nonce)
         };
         let headers = response.headers_mut();
         headers.insert(header::VARY, HeaderValue::from_static("accept"));

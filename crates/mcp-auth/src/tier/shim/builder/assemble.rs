@@ -9,7 +9,7 @@ use crate::{
         GrantAdministration, Grants, OwnTokens, ProofTarget, ProofVerifier, SigningKeys,
     },
     authorization_server::{
-        AuthorizationServer, ConsentRule, Proofs,
+        AuthorizationServer, ConnectedApps, ConsentRule, Proofs,
         clients::{ClientResolver, ClientResolvers, DynamicClients, document::DocumentContext},
         pages::BuiltInPages,
         paths,
@@ -108,6 +108,12 @@ impl<T: ShimTier> ShimBuilder<T> {
                 None => clients,
             })
         });
+        let connected_apps = self.connected_apps.then(|| ConnectedApps {
+            visits: sealer(Purpose::Visit),
+            visitors: sealer(Purpose::Visitor),
+            forms: sealer(Purpose::VisitorForm),
+            preregistered: self.preregistered.clone(),
+        });
         let mut clients = ClientResolvers::new();
         if let Some(preregistered) = self.preregistered {
             clients = clients.then(Arc::new(preregistered));
@@ -168,6 +174,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             tokens,
             key_set: key_set.to_string().into(),
             proofs,
+            connected_apps,
             consent_forms: sealer(Purpose::ConsentForm),
             login_cookies: sealer(Purpose::Cookie),
             lifetimes: self.lifetimes,
