@@ -87,6 +87,7 @@ mod pages {
         dcr_shim: "docs/tiers/dcr-shim.md",
         dcr_proxy: "docs/tiers/dcr-proxy.md",
         cimd: "docs/tiers/cimd.md",
+        dpop: "docs/dpop.md",
         flows: "docs/flows.md",
         environment: "docs/environment.md",
         hosts: "docs/hosts.md",

@@ -9,7 +9,6 @@ mod error_code;
 #[cfg(feature = "authorization-server")]
 mod form;
 mod issuer;
-#[cfg(feature = "authorization-server")]
 pub(crate) mod jose;
 mod metadata;
 mod pkce;
@@ -29,6 +28,7 @@ pub use error_code::OAuthErrorCode;
 #[cfg(feature = "authorization-server")]
 pub(crate) use form::Form;
 pub use issuer::Issuer;
+pub use jose::JwkThumbprint;
 pub use metadata::{AuthorizationServerMetadata, ProtectedResourceMetadata};
 pub use pkce::{CodeChallenge, CodeVerifier};
 pub use public_url::PublicUrl;

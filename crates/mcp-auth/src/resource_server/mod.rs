@@ -50,6 +50,7 @@
 mod builder;
 mod challenge;
 mod cors;
+mod dpop;
 mod future;
 mod gate;
 mod header;

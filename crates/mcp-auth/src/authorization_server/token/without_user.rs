@@ -4,7 +4,7 @@ use super::{AuthorizationServer, Granted, TokenError, grant_expiry};
 use crate::{
     access_token::{Grant, GrantHandle, UpstreamState},
     authorization_server::{authorization_request::asked_resource, clients::Client},
-    oauth::{Form, OAuthErrorCode, ResourceIdentifier, Scopes},
+    oauth::{Form, JwkThumbprint, OAuthErrorCode, ResourceIdentifier, Scopes},
     store::{Insert, StoreError},
 };
 
@@ -33,6 +33,7 @@ pub(super) async fn grant(
     subject: String,
     resource: ResourceIdentifier,
     scopes: Scopes,
+    key: Option<JwkThumbprint>,
 ) -> Result<Granted, TokenError> {
     if scopes.is_empty() {
         return Err(TokenError::Refused(
@@ -51,6 +52,7 @@ pub(super) async fn grant(
         confidential: true,
         code: None,
         refresh: None,
+        key: None,
         upstream: UpstreamState::not_held(),
     };
     let handle = GrantHandle::generate(&*server.random);
@@ -70,5 +72,6 @@ pub(super) async fn grant(
         grant_expires_at: expires_at,
         refresh_token: None,
         narrowed: None,
+        key,
     })
 }

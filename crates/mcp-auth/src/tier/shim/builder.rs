@@ -12,7 +12,7 @@ use std::{marker::PhantomData, sync::Arc, time::Duration};
 use super::ShimTier;
 use crate::{
     BuildError,
-    access_token::{AccessTokenForm, GrantsSettings, SigningKeys},
+    access_token::{AccessTokenForm, Dpop, GrantsSettings, SigningKeys},
     authorization_server::{
         Admission, AdmitEveryone, ConsentRule, EnterpriseIssuer, Lifetimes, RateLimits,
         clients::{ClientDocuments, ClientResolver, PreregisteredClients, StoredRegistrations},
@@ -39,6 +39,7 @@ pub struct ShimBuilder<T> {
     key_ring: Option<KeyRing>,
     signing_keys: Option<SigningKeys>,
     token_form: AccessTokenForm,
+    dpop: Option<Dpop>,
     store: Option<Arc<dyn Store>>,
     scopes: Option<Scopes>,
     required_scopes: Option<Scopes>,
@@ -82,6 +83,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             key_ring: None,
             signing_keys: None,
             token_form: AccessTokenForm::Sealed,
+            dpop: None,
             store: None,
             scopes: None,
             required_scopes: None,
