@@ -283,6 +283,8 @@ async fn scopes_and_resource_are_what_all_sides_agree_on() {
         "files:read"
     );
     ask("2", "files:write").await.refuses(400, "invalid_scope");
+    // Which spent nothing.
+    assert_eq!(ask("2", "files:read").await.status, 200);
     let request = enterprise.request(&enterprise.sign(&enterprise.claims("3")));
     let elsewhere = request.and("resource", "https://other.example/mcp");
     token(&enterprise.server, &elsewhere)

@@ -3,7 +3,7 @@
 use super::{AuthorizationServer, Granted, TokenError, proof, proof::Proof, without_user};
 use crate::{
     authorization_server::clients::{Client, ClientKind},
-    oauth::{Form, OAuthErrorCode, Scopes},
+    oauth::{Form, OAuthErrorCode},
 };
 
 /// Only for clients that the operator registered for it and that prove themselves; nobody else can
@@ -30,7 +30,7 @@ pub(super) async fn redeem(
     };
     let asked = without_user::asked_scopes(form)?;
     let asked = asked.unwrap_or_else(|| server.required_scopes.clone());
-    let scopes: Scopes = allowed.intersection(&asked);
+    let scopes = without_user::some(allowed.intersection(&asked))?;
     // RFC 9068 §5: a subject of its own kind, which no user can have.
     let subject = format!("|{}", client.id());
     let key = proof::use_once(server, proof).await?;

@@ -61,6 +61,7 @@ pub(super) async fn redeem(
         .await
         .map_err(|refusal| TokenError::invalid_grant(refusal.reason))?;
     let scopes = checked.scopes.intersection(&admitted.scopes);
+    let scopes = without_user::some(scopes)?;
     let key = proof::use_once(server, proof).await?;
     match server
         .records

@@ -25,6 +25,17 @@ pub(super) fn asked_scopes(form: &Form) -> Result<Option<Scopes>, TokenError> {
     Ok(asked.filter(|scopes| !scopes.is_empty()))
 }
 
+/// Scopes that allow something; asked for before anything is spent.
+pub(super) fn some(scopes: Scopes) -> Result<Scopes, TokenError> {
+    if scopes.is_empty() {
+        return Err(TokenError::Refused(
+            OAuthErrorCode::InvalidScope,
+            "none of the scopes is allowed",
+        ));
+    }
+    Ok(scopes)
+}
+
 /// A grant without refresh token and without upstream tokens (OAuth 2.1 §4.2, ID-JAG §5.1): it lives
 /// as long as its one access token.
 pub(super) async fn grant(
@@ -35,12 +46,6 @@ pub(super) async fn grant(
     scopes: Scopes,
     key: Option<JwkThumbprint>,
 ) -> Result<Granted, TokenError> {
-    if scopes.is_empty() {
-        return Err(TokenError::Refused(
-            OAuthErrorCode::InvalidScope,
-            "none of the scopes is allowed",
-        ));
-    }
     let now = server.clock.now();
     let grant = Grant {
         subject,
