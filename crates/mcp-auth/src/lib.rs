@@ -91,6 +91,7 @@ mod pages {
         flows: "docs/flows.md",
         environment: "docs/environment.md",
         hosts: "docs/hosts.md",
+        limits: "docs/limits.md",
         pitfalls: "docs/pitfalls.md",
         decisions: "docs/decisions.md",
         stores: "docs/stores.md",

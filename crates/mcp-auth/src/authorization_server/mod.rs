@@ -95,7 +95,8 @@ pub use enterprise::EnterpriseIssuer;
 pub(crate) use enterprise::TrustedIssuers;
 pub(crate) use initial_access_token::InitialAccessTokens;
 pub(crate) use lifetimes::Lifetimes;
-pub(crate) use limits::RateLimits;
+pub(crate) use limits::Limits;
+pub use limits::RateLimits;
 pub(crate) use pushed_request::PushedRequests;
 pub use registration_administration::{RegistrationAdministration, RegistrationSummary};
 
@@ -150,7 +151,7 @@ pub(crate) struct AuthorizationServer {
     pub(crate) connected_apps: Option<ConnectedApps>,
     pub(crate) login_cookies: Sealer,
     pub(crate) lifetimes: Lifetimes,
-    pub(crate) limits: RateLimits,
+    pub(crate) limits: Limits,
     pub(crate) consent: ConsentRule,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,

@@ -110,7 +110,7 @@ impl<T: ShimTier> ShimBuilder<T> {
                 revocation_bound: Duration::from_secs(5),
                 serve_until: None,
             },
-            limits: RateLimits::on(),
+            limits: RateLimits::default(),
             consent: ConsentRule::Ask,
             connected_apps: false,
             clock: Arc::new(SystemClock),
@@ -198,6 +198,13 @@ impl<T: ShimTier> ShimBuilder<T> {
     ) -> Self {
         self.allowed_origins
             .extend(origins.into_iter().map(Into::into));
+        self
+    }
+
+    /// With other rate limits than [`RateLimits::default`]. They count where requests carry a
+    /// [`ClientAddress`](crate::net::ClientAddress).
+    pub const fn with_rate_limits(mut self, limits: RateLimits) -> Self {
+        self.limits = limits;
         self
     }
 

@@ -10,7 +10,7 @@ use crate::{
     },
     authorization_server::{
         AuthorizationServer, ConnectedApps, ConsentRule, DynamicRegistration, InitialAccessTokens,
-        Proofs, PushedRequests,
+        Limits, Proofs, PushedRequests,
         clients::{
             ClientResolvers, DynamicClients, RegisteredClients, StoredClients,
             document::DocumentContext,
@@ -197,7 +197,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             consent_forms: sealer(Purpose::ConsentForm),
             login_cookies: sealer(Purpose::Cookie),
             lifetimes: self.lifetimes,
-            limits: self.limits,
+            limits: Limits::new(self.limits),
             consent: self.consent,
             clock: self.clock,
             random: self.random,
