@@ -12,6 +12,7 @@ use super::{
     AuthorizationServer, Lifetimes, NotAdmitted,
     authorize::CheckedRequest,
     connected_apps::{self, PendingVisit},
+    not_admitted,
     pages::ErrorPageKind,
     paths,
     pending::{LoginHandle, PendingAuthorization},
@@ -148,14 +149,14 @@ impl Callback {
             (Err(LoginError::Over(error)), Pending::Client(pending)) => {
                 pending.request().fail(server, error)
             }
-            (Err(LoginError::NotAdmitted(_)), Pending::Client(pending)) => {
-                pending.request().fail(server, OAuthErrorCode::AccessDenied)
+            (Err(LoginError::NotAdmitted(refusal)), Pending::Client(pending)) => {
+                not_admitted::turn_back(server, request, pending.request(), &refusal)
             }
             (Err(LoginError::Over(error)), Pending::Visit(_)) => {
                 connected_apps::not_signed_in(server, request, error)
             }
             (Err(LoginError::NotAdmitted(refusal)), Pending::Visit(_)) => {
-                server.page(request, ErrorPageKind::NotAdmitted, refusal.reason)
+                not_admitted::tell(server, request, &refusal, None)
             }
         };
         self.handle.forget(&server.public_url, &mut response);

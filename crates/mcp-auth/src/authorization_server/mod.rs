@@ -53,6 +53,7 @@ mod jwks;
 mod lifetimes;
 mod limits;
 mod metadata;
+mod not_admitted;
 mod own_host;
 mod own_page;
 pub mod pages;
@@ -69,7 +70,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 
-pub use admission::{Admission, AdmitEveryone, Admitted, NotAdmitted};
+pub use admission::{Admission, AdmissionRule, AdmitEveryone, Admitted, NotAdmitted};
 pub(crate) use connected_apps::ConnectedApps;
 pub(crate) use lifetimes::Lifetimes;
 pub(crate) use limits::RateLimits;

@@ -15,6 +15,7 @@ mod harness;
 #[path = "../flows/rig/switched_store.rs"]
 mod switched_store;
 
+mod admission;
 mod authorize;
 mod build;
 mod callback;

@@ -106,6 +106,11 @@ impl Server {
         browser
     }
 
+    /// The live grants.
+    pub fn grants(&self) -> mcp_auth::access_token::GrantAdministration {
+        self.tier.lock().unwrap().grants()
+    }
+
     /// Replaces the server process, memory and all: the address, the upstream and the clock stay.
     pub fn restart(&self, change: impl FnOnce(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim>) {
         let tier = tier(&self.public_url, &self.upstream, &self.clock, change);
