@@ -47,6 +47,8 @@ mod connected_apps;
 mod consent;
 mod cookies;
 mod form_body;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod introspect;
 mod invisible;
 mod jwks;

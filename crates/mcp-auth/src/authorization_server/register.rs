@@ -42,7 +42,7 @@ pub(super) fn register(server: &AuthorizationServer, request: &Request<Bytes>) -
 }
 
 /// Everything but the server around it.
-fn answer(
+pub(super) fn answer(
     clients: &DynamicClients,
     content_type: Option<&HeaderValue>,
     body: &[u8],

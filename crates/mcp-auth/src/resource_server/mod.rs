@@ -51,6 +51,8 @@ mod builder;
 mod challenge;
 mod cors;
 mod future;
+#[cfg(all(any(test, fuzzing), feature = "authorization-server"))]
+pub(crate) mod fuzz;
 mod gate;
 mod header;
 mod host;

@@ -9,6 +9,7 @@
 
 mod arrows;
 mod mcp_server;
+mod properties;
 mod public_api;
 mod resource_server;
 #[cfg(feature = "rmcp")]

@@ -15,6 +15,8 @@ use async_trait::async_trait;
 
 pub use client::{Client, ClientAuthenticationError, ClientKind};
 pub(super) use display_name::display_name;
+#[cfg(any(test, fuzzing))]
+pub(super) use dynamic::codec_holds;
 pub use dynamic::{ClientIdTooLong, DynamicClients};
 pub use preregistered::PreregisteredClients;
 

@@ -6,6 +6,8 @@ mod refresh_token;
 mod rotation;
 
 pub(super) use client_authentication::authenticate;
+#[cfg(any(test, fuzzing))]
+pub(super) use client_authentication::names_a_client;
 pub(super) use rotation::PresentedToken;
 
 use std::time::Duration;
