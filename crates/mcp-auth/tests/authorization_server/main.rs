@@ -23,6 +23,7 @@ mod client;
 mod client_authentication;
 mod connected_apps;
 mod consent;
+mod incidents;
 mod introspect;
 mod metadata;
 mod pages;
