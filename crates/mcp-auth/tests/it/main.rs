@@ -14,6 +14,7 @@ mod public_api;
 mod resource_server;
 #[cfg(feature = "rmcp")]
 mod rmcp;
+mod secrets;
 mod static_key;
 mod tier;
 mod tokens;
