@@ -65,6 +65,9 @@ pub(crate) struct Grant {
     pub(crate) scopes: Scopes,
     #[serde(rename = "a")]
     pub(crate) created_at: Timestamp,
+    /// Whether its client proves itself whenever it comes.
+    #[serde(rename = "p", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) confidential: bool,
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     pub(crate) code: Option<CodeState>,
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
@@ -164,6 +167,22 @@ impl UpstreamState {
             },
             lease: None,
         }
+    }
+
+    /// Behind a grant that came about without the upstream.
+    pub(crate) fn not_held() -> Self {
+        Self {
+            access: Zeroizing::new(String::new()),
+            refresh: None,
+            expires_at: None,
+            refresh_from: None,
+            lease: None,
+        }
+    }
+
+    /// Whether there is an upstream token at all.
+    pub(crate) fn is_held(&self) -> bool {
+        !self.access.is_empty()
     }
 
     pub(crate) fn access_token(&self) -> AccessToken {

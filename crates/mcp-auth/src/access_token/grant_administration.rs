@@ -99,6 +99,15 @@ impl GrantAdministration {
         let reason = "the operator ended a client's grants";
         self.grants.revoke_all(&by_client(client), reason).await
     }
+
+    /// Ends everything a client was granted, also where its code was not redeemed yet.
+    #[cfg(feature = "authorization-server")]
+    pub(crate) async fn end_client(&self, client: &ClientId) -> Result<(), StoreError> {
+        let reason = "the registration of its client was ended";
+        let found = self.grants.with_unredeemed(&by_client(client)).await?;
+        self.grants.end_each(found, reason).await?;
+        Ok(())
+    }
 }
 
 fn by_subject(subject: &str) -> IndexName {
@@ -126,10 +135,7 @@ impl Grants {
         reason: &'static str,
     ) -> Result<usize, StoreError> {
         let found = self.under(index).await?;
-        for (key, loaded) in &found {
-            self.end(key, &loaded.value, reason).await?;
-        }
-        Ok(found.len())
+        self.end_each(found, reason).await
     }
 
     /// Ends the one grant of this name under an index name; says whether there was one.
@@ -142,21 +148,31 @@ impl Grants {
         for (key, loaded) in self.under(index).await? {
             if key.to_string() == name {
                 self.end(&key, &loaded.value, reason).await?;
+                self.tell_upstream([loaded.value]);
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
+    /// The grants under an index name that somebody can use.
     async fn under(&self, index: &IndexName) -> Result<Vec<(RecordKey, LoadedGrant)>, StoreError> {
+        let mut found = self.with_unredeemed(index).await?;
+        found.retain(|(_, loaded)| is_redeemed(&loaded.value));
+        Ok(found)
+    }
+
+    /// The same, and those that wait for their code.
+    async fn with_unredeemed(
+        &self,
+        index: &IndexName,
+    ) -> Result<Vec<(RecordKey, LoadedGrant)>, StoreError> {
         let mut found = Vec::new();
         let mut cursor = None;
         loop {
             let page = self.records.list(index, cursor.as_ref(), PAGE).await?;
             for key in page.keys {
-                if let Some(loaded) = self.records.load::<Grant>(&key).await?
-                    && is_redeemed(&loaded.value)
-                {
+                if let Some(loaded) = self.records.load::<Grant>(&key).await? {
                     found.push((key, loaded));
                 }
             }
@@ -165,6 +181,26 @@ impl Grants {
                 None => return Ok(found),
             }
         }
+    }
+
+    /// Ends these grants and tells the upstream of those that were; says how many there were.
+    async fn end_each(
+        &self,
+        found: Vec<(RecordKey, LoadedGrant)>,
+        reason: &'static str,
+    ) -> Result<usize, StoreError> {
+        let mut ended = Vec::new();
+        let mut result = Ok(());
+        for (key, loaded) in found {
+            result = self.end(&key, &loaded.value, reason).await;
+            if result.is_err() {
+                break;
+            }
+            ended.push(loaded.value);
+        }
+        let count = ended.len();
+        self.tell_upstream(ended);
+        result.map(|()| count)
     }
 
     async fn end(
@@ -176,7 +212,6 @@ impl Grants {
         self.records.remove(key).await?;
         // An index holds hashed keys, which do not say what the cache knows the grant by.
         self.cache.clear();
-        self.tell_upstream(grant);
         tracing::info!(
             event = "grant_revoked",
             reason,

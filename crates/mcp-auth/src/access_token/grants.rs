@@ -117,19 +117,20 @@ impl Grants {
         Ok(())
     }
 
-    /// Tells the upstream that a grant which was just ended is over, without keeping anybody waiting:
-    /// what it held for us is of no use to anybody now.
-    pub(crate) fn tell_upstream(&self, ended: &Grant) {
-        let Some(token) = ended.upstream.refresh_token() else {
-            return;
-        };
-        if tokio::runtime::Handle::try_current().is_err() {
+    /// Tells the upstream that these grants, which were just ended, are over: what it held for us is of
+    /// no use to anybody now. It keeps nobody waiting, and it tells one after the other.
+    pub(crate) fn tell_upstream(&self, ended: impl IntoIterator<Item = Grant>) {
+        let ended = ended.into_iter();
+        let tokens: Vec<_> = ended.filter_map(|g| g.upstream.refresh_token()).collect();
+        if tokens.is_empty() || tokio::runtime::Handle::try_current().is_err() {
             return;
         }
         let upstream = Arc::clone(&self.upstream);
         tokio::spawn(async move {
-            if let Err(error) = upstream.revoke(&token).await {
-                tracing::warn!(event = "upstream_not_revoked", fault = "upstream", reason = %error);
+            for token in &tokens {
+                if let Err(error) = upstream.revoke(token).await {
+                    tracing::warn!(event = "upstream_not_revoked", fault = "upstream", reason = %error);
+                }
             }
         });
     }
@@ -181,6 +182,9 @@ impl Grants {
             .with_client(grant.client.clone())
             .with_scopes(grant.scopes.clone())
             .with_grant(handle.log_name());
+        if !grant.upstream.is_held() {
+            return principal;
+        }
         // Weak: the cache holds principals, and must not hold itself alive through them.
         principal.with_upstream(Arc::new(GrantUpstream::new(self.itself.clone(), *handle)))
     }

@@ -84,6 +84,13 @@ impl Principal {
         &self.0.subject
     }
 
+    /// Whether this is a client that acts for itself, rather than a user (RFC 9068 §5): its subject
+    /// begins with `|`, which no user's does.
+    #[must_use]
+    pub fn is_client(&self) -> bool {
+        self.0.subject.starts_with('|')
+    }
+
     /// The client the subject acts through; none behind a static key.
     #[must_use]
     pub fn client(&self) -> Option<&ClientId> {

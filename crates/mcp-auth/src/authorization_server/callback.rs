@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AuthorizationServer, Lifetimes, NotAdmitted,
-    authorize::CheckedRequest,
+    authorization_request::CheckedRequest,
     connected_apps::{self, PendingVisit},
     not_admitted,
     pages::ErrorPageKind,
@@ -21,7 +21,7 @@ use crate::{
     access_token::{CodeState, Grant, GrantHandle, UpstreamState, code_key},
     net::Causes,
     oauth::{AuthorizationCode, ClientId, CodeVerifier, Form, OAuthErrorCode, Scopes, Timestamp},
-    store::{Insert, StoreError},
+    store::{Insert, RecordKey, StoreError},
     upstream::{UpstreamError, UpstreamLogin},
 };
 
@@ -98,10 +98,11 @@ impl Pending {
         }
     }
 
-    const fn expires_at(&self) -> Timestamp {
+    /// The record that says this login was finished, and how long that has to be remembered.
+    fn used_marker(&self, handle: &LoginHandle) -> (RecordKey, Timestamp) {
         match self {
-            Self::Client(pending) => pending.expires_at(),
-            Self::Visit(pending) => pending.expires_at(),
+            Self::Client(pending) => pending.used_marker(handle),
+            Self::Visit(pending) => (handle.used_marker(), pending.expires_at()),
         }
     }
 }
@@ -211,15 +212,8 @@ impl Callback {
 
     /// From here on this login cannot be finished a second time.
     async fn use_once(&self, server: &AuthorizationServer) -> Result<FirstUse, LoginError> {
-        let used = server
-            .records
-            .insert(
-                &self.handle.used_marker(),
-                &(),
-                self.pending.expires_at(),
-                Vec::new(),
-            )
-            .await;
+        let (marker, until) = self.pending.used_marker(&self.handle);
+        let used = server.records.insert(&marker, &(), until, Vec::new()).await;
         match used {
             Ok(Insert::Inserted) => Ok(FirstUse(())),
             Ok(Insert::Exists) => Err(LoginError::Page(
@@ -246,7 +240,10 @@ impl Callback {
         let verifier = verifier.ok_or(LoginError::Over(OAuthErrorCode::ServerError))?;
         let callback = server.public_url.join(paths::CALLBACK);
         match server.upstream.redeem(code, &verifier, &callback).await {
-            Ok(login) => Ok(login),
+            Ok(UpstreamLogin { tokens, identity }) => {
+                let identity = identity.with_namespace(server.upstream.namespace());
+                Ok(UpstreamLogin::new(tokens, identity))
+            }
             Err(error) => {
                 tracing::error!(event = "upstream_login_failed", fault = "upstream", reason = %Causes(&error));
                 Err(self.failed(server, error).await)
@@ -258,7 +255,8 @@ impl Callback {
         match error {
             // Nobody has seen the code: reloading the page may try it again.
             UpstreamError::NotReached(_) => {
-                match server.records.remove(&self.handle.used_marker()).await {
+                let (marker, _) = self.pending.used_marker(&self.handle);
+                match server.records.remove(&marker).await {
                     Ok(()) => LoginError::Page(
                         ErrorPageKind::UpstreamUnavailable,
                         "the upstream cannot be reached",
@@ -311,11 +309,6 @@ pub(super) async fn admitted(
     Ok(scopes)
 }
 
-/// The user's name here: unique among all upstreams, for ever.
-pub(super) fn subject_of(server: &AuthorizationServer, login: &UpstreamLogin) -> String {
-    format!("{}|{}", server.upstream.namespace(), login.identity.subject)
-}
-
 /// Writes the grant, for as long as its code lives, and then the code.
 async fn grant(
     server: &AuthorizationServer,
@@ -328,12 +321,13 @@ async fn grant(
     let handle = GrantHandle::generate(&*server.random);
     let code = AuthorizationCode::new(server.random.token());
     let grant = Grant {
-        subject: subject_of(server, login),
+        subject: login.identity.full_subject(),
         client: asked.client().clone(),
         client_name: asked.client_name().map(str::to_owned),
         resource: asked.resource().clone(),
         scopes,
         created_at: now,
+        confidential: false, // until its client proves itself at the token endpoint
         code: Some(CodeState {
             challenge: asked.challenge().clone(),
             redirect_uri: asked.redirect().uri().as_str().to_owned(),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AuthorizationServer, ConsentRule, Lifetimes,
-    authorize::CheckedRequest,
+    authorization_request::CheckedRequest,
     cookies, form_body,
     own_page::PostedByOwnPage,
     pages::{ConsentPage, ErrorPageKind, FormFields, ShownText, document_host, page_response},

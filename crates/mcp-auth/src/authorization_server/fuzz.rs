@@ -5,16 +5,22 @@
 use std::sync::Arc;
 
 use http::{
-    HeaderMap, HeaderValue, StatusCode,
+    HeaderMap, HeaderValue,
     header::{ACCEPT, AUTHORIZATION, COOKIE},
 };
 
 use super::{
-    clients::{DynamicClients, codec_holds, display_name},
-    cookies, pages, register, token,
+    assertion::Assertion,
+    clients::{DynamicClients, codec_holds, display_name, document_holds, keys::KeySet},
+    cookies, pages,
+    register::Submitted,
+    token,
 };
 use crate::{
-    oauth::{ClientId, Form, Issuer, PublicUrl, SystemRandom, Timestamp},
+    oauth::{
+        ClientId, Form, Issuer, PublicUrl, SystemRandom, Timestamp,
+        jose::{Compact, PublicJwk, SigningAlgorithm},
+    },
     store::{KeyRing, Purpose, Sealer},
 };
 
@@ -52,28 +58,69 @@ pub fn form_body(data: &[u8]) {
 pub fn registration_body(data: &[u8]) {
     let (clients, now) = (clients(), Timestamp::from_seconds(1_790_000_000));
     let json = HeaderValue::from_static("application/json");
-    let answer = register::answer(&clients, Some(&json), data, now);
-    let body: serde_json::Value = serde_json::from_slice(answer.body()).expect("JSON");
-    if answer.status() != StatusCode::CREATED {
-        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
-        assert!(body.get("error").is_some() && body.get("client_id").is_none());
+    let submitted = Submitted::parse(Some(&json), data);
+    let Ok(accepted) = submitted.and_then(|submitted| submitted.check(&[])) else {
         return;
+    };
+    let metadata = accepted.metadata();
+    assert!(!metadata.redirect_uris.is_empty());
+    if let Some(name) = &metadata.client_name {
+        let shown = display_name(name);
+        assert_eq!(shown.as_ref(), Some(name), "names are fit to be shown");
     }
-    let id = body.get("client_id").and_then(|id| id.as_str());
-    let id = ClientId::parse(id.expect("an id")).expect("a client id");
+    let Ok((id, secret)) = clients.issue(metadata, now) else {
+        return;
+    };
     assert!(!id.as_str().starts_with("https://"));
     let client = clients.open(&id).expect("what was registered is known");
-    assert!(!client.redirect_uris().is_empty());
-    if let Some(name) = &client.metadata().client_name {
-        assert_eq!(
-            display_name(name).as_ref(),
-            Some(name),
-            "names are fit to be shown"
-        );
-    }
-    let secret = body.get("client_secret").and_then(|secret| secret.as_str());
+    assert_eq!(client.redirect_uris(), metadata.redirect_uris);
     assert_eq!(secret.is_some(), client.is_confidential());
 }
+
+/// The URL of a client's document on the first line, the document after it.
+pub fn client_document(data: &[u8]) {
+    let mut parts = data.splitn(2, |b| *b == b'\n');
+    let id = parts.next().and_then(|id| std::str::from_utf8(id).ok());
+    let Some(Ok(id)) = id.map(ClientId::parse) else {
+        return;
+    };
+    document_holds(parts.next().unwrap_or_default(), &id);
+}
+
+/// A signed JWT, as assertion, proof or token; or a key set.
+pub fn jws(data: &[u8]) {
+    if let Ok(set) = serde_json::from_slice(data) {
+        let _ = KeySet::parse(&set);
+    }
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    if let Ok(assertion) = Assertion::parse(text) {
+        let typ = assertion.typ().unwrap_or_default();
+        assert!(!typ.bytes().any(|b| b.is_ascii_uppercase()));
+        let _ = (assertion.claimed_issuer(), assertion.claimed_subject());
+    }
+    if let Some(compact) = Compact::<serde_json::Value>::parse(text) {
+        assert_eq!(text.matches('.').count(), 2);
+        let key = PublicJwk::P256 { x: X, y: Y }.verifying(SigningAlgorithm::Es256);
+        let key = key.expect("the base point of P-256 is a key");
+        let claims = compact.verified::<serde_json::Value>(&key);
+        assert!(
+            claims.is_err(),
+            "nothing in the corpus is signed with this key"
+        );
+    }
+}
+
+/// The base point of P-256 (FIPS 186-4, D.1.2.3), as a key.
+const X: [u8; 32] = [
+    0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2,
+    0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96,
+];
+const Y: [u8; 32] = [
+    0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16,
+    0x2b, 0xce, 0x33, 0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5,
+];
 
 /// What only looks sealed: access and refresh tokens, client ids, cookies, forms.
 pub fn sealed(data: &[u8]) {

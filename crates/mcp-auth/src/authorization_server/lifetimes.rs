@@ -23,6 +23,8 @@ impl Lifetimes {
     pub(crate) const LOGIN: Duration = Duration::from_secs(600);
     /// Of a sign-in to the connected apps page.
     pub(crate) const VISITOR: Duration = Duration::from_secs(600);
+    /// Of a `request_uri`: the client sends the browser there at once.
+    pub(crate) const PUSHED_REQUEST: Duration = Duration::from_secs(90);
     /// For how long after its end a used code is still recognised.
     pub(crate) const CODE_TOMBSTONE: Duration = Duration::from_secs(600);
 }

@@ -33,6 +33,13 @@
 //! asked for. Its own sign-in comes back to `/callback` and meets the checks there; the cookie of one
 //! kind of login opens for no other kind.
 //!
+//! `/register` asks for an initial access token, if there are any, after 2. `/register/CLIENT_ID` has
+//! its checks 1 and 2, then the registration access token; a replacement then says who it is, and is
+//! held to what `/register` checks from 3 on.
+//!
+//! `/par` has the checks 1 and 2 of `/authorize`, then the token endpoint's 2, 4 and 5, then those of
+//! `/authorize` from 6 on; a request that was pushed has the latter again when the browser brings it.
+//!
 //! `/revoke` has the token endpoint's checks 1, 2, 4 and 5, then whether the token is this client's;
 //! `/introspect` has the same, then whether this client may ask.
 //!
@@ -40,15 +47,22 @@
 //! step needs the value that the step before leaves behind, so none can be left out.
 
 mod admission;
+mod assertion;
+mod authorization_request;
 mod authorize;
+mod bearer;
 mod callback;
+mod client_configuration;
 pub mod clients;
 mod connected_apps;
 mod consent;
 mod cookies;
+mod dynamic_registration;
+mod enterprise;
 mod form_body;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod initial_access_token;
 mod introspect;
 mod invisible;
 mod jwks;
@@ -59,9 +73,12 @@ mod not_admitted;
 mod own_host;
 mod own_page;
 pub mod pages;
+mod par;
 mod pending;
+mod pushed_request;
 mod redirect;
 mod register;
+mod registration_administration;
 mod response;
 mod revoke;
 mod token;
@@ -74,17 +91,23 @@ use http::{Method, Request, Response, StatusCode};
 
 pub use admission::{Admission, AdmissionRule, AdmitEveryone, Admitted, NotAdmitted};
 pub(crate) use connected_apps::ConnectedApps;
+pub(crate) use dynamic_registration::DynamicRegistration;
+pub use enterprise::EnterpriseIssuer;
+pub(crate) use enterprise::TrustedIssuers;
+pub(crate) use initial_access_token::InitialAccessTokens;
 pub(crate) use lifetimes::Lifetimes;
 pub(crate) use limits::RateLimits;
+pub(crate) use pushed_request::PushedRequests;
+pub use registration_administration::{RegistrationAdministration, RegistrationSummary};
 
 use crate::{
-    access_token::{Grants, SealedTokens},
+    access_token::{Grants, OwnTokens},
     net::{EndpointSet, empty, open_to_everyone, preflight_for_everyone},
     oauth::{ClientId, Clock, Issuer, PublicUrl, Random, ResourceIdentifier, Scopes},
     store::{Records, Sealer},
     upstream::Upstream,
 };
-use clients::{ClientResolver, DynamicClients};
+use clients::ClientResolver;
 use pages::{Pages, ScopeDescriptions};
 
 /// One authorization server; everything it needs is handed in.
@@ -100,14 +123,27 @@ pub(crate) struct AuthorizationServer {
     pub(crate) scope_descriptions: ScopeDescriptions,
     pub(crate) upstream: Arc<dyn Upstream>,
     pub(crate) clients: Arc<dyn ClientResolver>,
-    pub(crate) dynamic_clients: Option<Arc<DynamicClients>>,
+    pub(crate) dynamic_clients: Option<DynamicRegistration>,
+    /// Whether assertions of clients may be addressed to the token endpoint.
+    pub(crate) token_endpoint_audience: bool,
+    /// Whether clients that the operator registered for it may act for themselves.
+    pub(crate) client_credentials: bool,
+    /// The identity providers whose word about users is taken; the grant is there only if there are
+    /// any.
+    pub(crate) enterprise: TrustedIssuers,
+    /// Whether identifiers may be URLs of documents.
+    pub(crate) client_documents: bool,
     /// The clients that may ask about tokens; the endpoint is there only if there are any.
     pub(crate) introspection: Vec<ClientId>,
+    /// Requests can be pushed only if this is there.
+    pub(crate) pushed: Option<PushedRequests>,
     pub(crate) pages: Arc<dyn Pages>,
     pub(crate) admission: Arc<dyn Admission>,
     pub(crate) records: Records,
     pub(crate) grants: Arc<Grants>,
-    pub(crate) tokens: SealedTokens,
+    pub(crate) tokens: OwnTokens,
+    /// The public keys of our tokens, as they are published.
+    pub(crate) key_set: Bytes,
     pub(crate) consent_forms: Sealer,
     /// The page where people see and end their grants, if the operator wants it.
     pub(crate) connected_apps: Option<ConnectedApps>,
@@ -131,8 +167,11 @@ pub(crate) enum ConsentRule {
 /// The paths at our origin; 2025-03-26 hosts go to the first three by name.
 pub(crate) mod paths {
     pub(crate) const AUTHORIZE: &str = "/authorize";
+    pub(crate) const PAR: &str = "/par";
     pub(crate) const TOKEN: &str = "/token";
     pub(crate) const REGISTER: &str = "/register";
+    /// What the address of a stored registration begins with.
+    pub(crate) const REGISTRATIONS: &str = "/register/";
     pub(crate) const REVOKE: &str = "/revoke";
     pub(crate) const INTROSPECT: &str = "/introspect";
     pub(crate) const CONSENT: &str = "/consent";
@@ -151,11 +190,12 @@ impl EndpointSet for AuthorizationServer {
             paths::REGISTER => self.dynamic_clients.is_some(),
             paths::INTROSPECT => !self.introspection.is_empty(),
             paths::CONNECTED_APPS | paths::SIGNED_OUT => self.connected_apps.is_some(),
+            paths::PAR => self.pushed.is_some(),
             paths::AUTHORIZE | paths::TOKEN | paths::CONSENT | paths::CALLBACK | paths::JWKS => {
                 true
             }
             paths::METADATA | paths::OPENID_METADATA | paths::REVOKE => true,
-            _ => false,
+            _ => path.starts_with(paths::REGISTRATIONS) && self.stores_registrations(),
         }
     }
 
@@ -190,15 +230,24 @@ impl AuthorizationServer {
             (paths::METADATA | paths::OPENID_METADATA, &Method::GET | &Method::HEAD) => {
                 metadata::metadata(self)
             }
-            (paths::JWKS, &Method::GET | &Method::HEAD) => jwks::jwks(),
-            (paths::REGISTER, &Method::POST) => register::register(self, request),
+            (paths::JWKS, &Method::GET | &Method::HEAD) => jwks::jwks(self),
+            (paths::REGISTER, &Method::POST) => register::register(self, request).await,
+            (paths::PAR, &Method::POST) => par::push(self, request).await,
             (paths::TOKEN, &Method::POST) => token::token(self, request).await,
             (paths::REVOKE, &Method::POST) => revoke::revoke(self, request).await,
-            (paths::REGISTER | paths::TOKEN | paths::REVOKE, _) => {
+            (paths::REGISTER | paths::PAR | paths::TOKEN | paths::REVOKE, _) => {
                 response::method_not_allowed("POST, OPTIONS")
+            }
+            (path, _) if path.starts_with(paths::REGISTRATIONS) => {
+                client_configuration::configure(self, request).await
             }
             _ => response::method_not_allowed("GET, HEAD, OPTIONS"),
         }
+    }
+
+    fn stores_registrations(&self) -> bool {
+        let registration = self.dynamic_clients.as_ref();
+        registration.is_some_and(|registration| registration.clients.stored().is_some())
     }
 }
 
@@ -206,7 +255,8 @@ impl AuthorizationServer {
 fn open_to_browsers(path: &str) -> Option<&'static str> {
     match path {
         paths::METADATA | paths::OPENID_METADATA | paths::JWKS => Some("GET, HEAD, OPTIONS"),
-        paths::REGISTER | paths::TOKEN | paths::REVOKE => Some("POST, OPTIONS"),
+        paths::REGISTER | paths::PAR | paths::TOKEN | paths::REVOKE => Some("POST, OPTIONS"),
+        _ if path.starts_with(paths::REGISTRATIONS) => Some(client_configuration::METHODS),
         _ => None,
     }
 }

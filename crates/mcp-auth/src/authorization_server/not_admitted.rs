@@ -5,7 +5,7 @@ use http::{Request, Response, header::LOCATION};
 
 use super::{
     AuthorizationServer, NotAdmitted,
-    authorize::CheckedRequest,
+    authorization_request::CheckedRequest,
     pages::{ErrorPage, ErrorPageKind, ShownText, prefers_json},
 };
 use crate::oauth::OAuthErrorCode;

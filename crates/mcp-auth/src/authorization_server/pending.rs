@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 use super::{
-    AuthorizationServer, Lifetimes, authorize::CheckedRequest, consent::Consented, cookies,
+    AuthorizationServer, Lifetimes, authorization_request::CheckedRequest, consent::Consented,
+    cookies,
 };
 use crate::{
     oauth::{CodeVerifier, PublicUrl, Random, Timestamp},
@@ -164,8 +165,14 @@ impl PendingAuthorization {
         fresh.then_some(pending)
     }
 
-    pub(super) const fn expires_at(&self) -> Timestamp {
-        self.created_at.plus(Lifetimes::LOGIN)
+    /// The record that says this login was finished, and how long that has to be remembered.
+    ///
+    /// A pushed request is used once, so all the logins that began with one have the same record.
+    pub(super) fn used_marker(&self, handle: &LoginHandle) -> (RecordKey, Timestamp) {
+        match self.request.pushed() {
+            Some(pushed) => (pushed.used_marker(), pushed.logins_end_at()),
+            None => (handle.used_marker(), self.created_at.plus(Lifetimes::LOGIN)),
+        }
     }
 
     pub(super) fn verifier(&self) -> Option<CodeVerifier> {

@@ -57,6 +57,36 @@ pub(super) fn refusal_of_basic(error: OAuthErrorCode) -> Response<Bytes> {
     response
 }
 
+/// A refusal for want of a good bearer token (RFC 6750 §3): without a word about what was not sent.
+pub(super) fn refusal_of_bearer(error: Option<OAuthErrorCode>) -> Response<Bytes> {
+    let (mut response, challenge) = match error {
+        None => (
+            nothing_kept(StatusCode::UNAUTHORIZED),
+            "Bearer realm=\"registration\"".to_owned(),
+        ),
+        Some(error) => (
+            refusal(error),
+            format!(
+                "Bearer realm=\"registration\", error=\"{}\"",
+                error.as_str()
+            ),
+        ),
+    };
+    if let Ok(challenge) = HeaderValue::try_from(challenge) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// A status alone, that is not kept anywhere.
+pub(super) fn nothing_kept(status: StatusCode) -> Response<Bytes> {
+    let mut response = empty(status);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}
+
 /// Too many requests from one network (RFC 6585 §4).
 pub(super) fn too_many_requests() -> Response<Bytes> {
     let mut response = refusal(OAuthErrorCode::TemporarilyUnavailable);

@@ -4,10 +4,8 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 
 use super::{
-    AuthorizationServer,
-    clients::Client,
-    form_body,
-    token::{PresentedToken, TokenError, authenticate},
+    AuthorizationServer, form_body,
+    token::{PresentedToken, TokenError, identify},
 };
 use crate::{
     access_token::{Grant, GrantHandle},
@@ -33,16 +31,17 @@ async fn revoked(server: &AuthorizationServer, request: &Request<Bytes>) -> Resu
     let refused = |reason| TokenError::Refused(OAuthErrorCode::InvalidRequest, reason);
     let form = form_body::read(request).map_err(refused)?;
     let token = form.get("token").ok_or(refused("no token"))?;
-    let client = authenticate(server, request, &form).await?;
+    let caller = identify(server, request, &form).await?;
     let Some((handle, grant)) = found(server, token).await? else {
         return Ok(());
     };
-    check_owner(&client, &grant)?;
+    // RFC 7009 §2.1: a client revokes what is its own.
+    caller.check_owns(&grant, "a token of another client")?;
     server
         .grants
         .revoke(&handle, "its client revoked it")
         .await?;
-    server.grants.tell_upstream(&grant);
+    server.grants.tell_upstream([grant]);
     Ok(())
 }
 
@@ -69,15 +68,4 @@ async fn found(
     let state = loaded.value.refresh.as_ref();
     let invented = refresh.is_some_and(|refresh| !state.is_some_and(|state| refresh.is_of(state)));
     Ok((!invented).then_some((handle, loaded.value)))
-}
-
-/// RFC 7009 §2.1: a client revokes what is its own.
-fn check_owner(client: &Client, grant: &Grant) -> Result<(), TokenError> {
-    if grant.client == *client.id() {
-        return Ok(());
-    }
-    Err(TokenError::Refused(
-        OAuthErrorCode::InvalidGrant,
-        "a token of another client",
-    ))
 }

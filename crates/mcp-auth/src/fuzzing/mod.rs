@@ -17,7 +17,8 @@ mod tests;
 
 pub use crate::{
     authorization_server::fuzz::{
-        accept_header, basic_header, cookies, form_body, registration_body, sealed,
+        accept_header, basic_header, client_document, cookies, form_body, jws, registration_body,
+        sealed,
     },
     oauth::fuzz::{identifiers, redirect_uri, scopes},
     resource_server::fuzz::{authorization_header, forwarded_headers},
@@ -31,10 +32,12 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("accept_header", accept_header),
     ("authorization_header", authorization_header),
     ("basic_header", basic_header),
+    ("client_document", client_document),
     ("cookies", cookies),
     ("form_body", form_body),
     ("forwarded_headers", forwarded_headers),
     ("identifiers", identifiers),
+    ("jws", jws),
     ("redirect_uri", redirect_uri),
     ("registration_body", registration_body),
     ("scopes", scopes),

@@ -32,6 +32,12 @@ pub enum OAuthErrorCode {
     InvalidRedirectUri,
     /// The registration is not acceptable.
     InvalidClientMetadata,
+    /// The `request_uri` is unknown, another client's, over, or used (RFC 9101 §6.2, RFC 9126 §2.2).
+    InvalidRequestUri,
+    /// Request objects are not served (OpenID Connect Core §3.1.2.6).
+    RequestNotSupported,
+    /// A `request_uri` is not served (OpenID Connect Core §3.1.2.6).
+    RequestUriNotSupported,
     /// The access token is not good.
     InvalidToken,
     /// The access token is good but too weak.
@@ -120,6 +126,21 @@ impl OAuthErrorCode {
                 "invalid_client_metadata",
                 S::BAD_REQUEST,
                 "The client metadata is malformed or asks for what is not supported.",
+            ),
+            Self::InvalidRequestUri => (
+                "invalid_request_uri",
+                S::BAD_REQUEST,
+                "The request_uri is unknown, expired, used, or was issued to another client.",
+            ),
+            Self::RequestNotSupported => (
+                "request_not_supported",
+                S::BAD_REQUEST,
+                "Request objects are not supported.",
+            ),
+            Self::RequestUriNotSupported => (
+                "request_uri_not_supported",
+                S::BAD_REQUEST,
+                "The request_uri parameter is not supported.",
             ),
             Self::InvalidToken => (
                 "invalid_token",

@@ -71,6 +71,17 @@ impl Form {
         sent.map(|(_, value)| value.as_str())
     }
 
+    /// Everything that was sent but for these, form-encoded.
+    pub(crate) fn encoded_without(&self, names: &[&str]) -> Zeroizing<String> {
+        let mut encoded = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in &self.parameters {
+            if !names.contains(&name.as_str()) {
+                encoded.append_pair(name, value);
+            }
+        }
+        encoded.finish().into()
+    }
+
     /// Every `resource` that was sent.
     pub(crate) fn resources(&self) -> impl Iterator<Item = &str> {
         let sent = self

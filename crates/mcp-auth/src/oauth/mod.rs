@@ -11,6 +11,8 @@ mod form;
 #[cfg(all(any(test, fuzzing), feature = "authorization-server"))]
 pub(crate) mod fuzz;
 mod issuer;
+#[cfg(feature = "authorization-server")]
+pub(crate) mod jose;
 mod metadata;
 mod pkce;
 mod public_url;
@@ -22,6 +24,8 @@ mod secret;
 mod state;
 mod time;
 
+#[cfg(feature = "authorization-server")]
+pub(crate) use authority::{https_host, is_dns_name};
 pub use client::{ClientAuthenticationMethod, ClientId, ClientMetadata};
 pub use error_code::OAuthErrorCode;
 #[cfg(feature = "authorization-server")]

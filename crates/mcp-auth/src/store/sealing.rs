@@ -28,6 +28,8 @@ pub enum Purpose {
     AccessToken,
     /// A record in the store.
     Record,
+    /// An authorization request inside its `request_uri`.
+    PushedRequest,
     /// The MAC on an outward MCP session id.
     SessionId,
     /// A sign-in to the connected apps page that is under way, inside a cookie.
@@ -47,6 +49,7 @@ impl Purpose {
             Self::Cookie => "cookie",
             Self::AccessToken => "access token",
             Self::Record => "record",
+            Self::PushedRequest => "pushed request",
             Self::SessionId => "session id",
             Self::Visit => "connected apps sign-in",
             Self::Visitor => "connected apps visitor",

@@ -7,8 +7,8 @@ use super::{
     shim::{Shim, ShimBuilder, ShimTier, sealed::FromShim},
 };
 use crate::{
-    access_token::GrantAdministration, net::EndpointSet, oauth::PublicUrl,
-    resource_server::ResourceServers, upstream::Upstream,
+    access_token::GrantAdministration, authorization_server::RegistrationAdministration,
+    net::EndpointSet, oauth::PublicUrl, resource_server::ResourceServers, upstream::Upstream,
 };
 
 /// Tier 3: the `client_id` of a host is the `https` URL of a document that describes it (client ID
@@ -43,6 +43,13 @@ impl Cimd {
     #[must_use]
     pub fn grants(&self) -> GrantAdministration {
         self.0.grants()
+    }
+
+    /// The registrations, for operators: list them, end them. None unless they are stored
+    /// ([`ShimBuilder::with_stored_registrations`]).
+    #[must_use]
+    pub fn registrations(&self) -> Option<RegistrationAdministration> {
+        self.0.registrations()
     }
 }
 

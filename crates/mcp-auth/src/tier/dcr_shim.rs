@@ -7,8 +7,8 @@ use super::{
     shim::{Shim, ShimBuilder, ShimTier, sealed::FromShim},
 };
 use crate::{
-    access_token::GrantAdministration, net::EndpointSet, oauth::PublicUrl,
-    resource_server::ResourceServers, upstream::Upstream,
+    access_token::GrantAdministration, authorization_server::RegistrationAdministration,
+    net::EndpointSet, oauth::PublicUrl, resource_server::ResourceServers, upstream::Upstream,
 };
 
 /// Tier 2b: hosts register at our `/register` or come with a client ID metadata document, users
@@ -41,6 +41,13 @@ impl DcrShim {
     #[must_use]
     pub fn grants(&self) -> GrantAdministration {
         self.0.grants()
+    }
+
+    /// The registrations, for operators: list them, end them. None unless they are stored
+    /// ([`ShimBuilder::with_stored_registrations`]).
+    #[must_use]
+    pub fn registrations(&self) -> Option<RegistrationAdministration> {
+        self.0.registrations()
     }
 }
 

@@ -42,7 +42,7 @@ impl Endpoints {
         };
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            if parts.method != Method::POST {
+            if !matches!(parts.method, Method::POST | Method::PUT) {
                 // No other method here has a body that means anything.
                 return owner.answer(Request::from_parts(parts, Bytes::new())).await;
             }

@@ -32,11 +32,16 @@ impl UpstreamIdentity {
         self
     }
 
-    /// What sets this upstream's subjects apart from another's: its issuer, or what the operator calls
-    /// it. [`Principal::subject`](crate::Principal::subject) is this, `|`, the subject.
+    /// What sets this upstream's subjects apart from another's: its issuer without the scheme, unless the
+    /// operator calls it something else. [`Principal::subject`](crate::Principal::subject) is this, `|`, the subject.
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// The user's name here, unique among all upstreams for ever: the namespace, `|`, the subject.
+    pub(crate) fn full_subject(&self) -> String {
+        format!("{}|{}", self.namespace, self.subject)
     }
 
     /// The e-mail address (OpenID Connect Core §5.1), verified or not.

@@ -21,10 +21,21 @@ use crate::{
 };
 
 async fn server_with(rule: AdmissionRule) -> Server {
+    server_with_rule_of(|_| rule).await
+}
+
+/// With a rule that is made from the upstream's namespace.
+async fn server_with_rule_of(rule: impl FnOnce(&str) -> AdmissionRule) -> Server {
+    let server = Server::start().await;
+    let rule = Arc::new(rule(server.namespace()));
     let scopes = Scopes::parse("notes:read notes:write").unwrap();
-    Server::builder(|tier| tier.with_admission(Arc::new(rule)).with_scopes(scopes))
-        .start()
-        .await
+    server.restart(|tier| tier.with_admission(rule).with_scopes(scopes));
+    server
+}
+
+/// Alice's name there.
+fn alice(namespace: &str) -> String {
+    format!("{namespace}|user-alice")
 }
 
 /// What the upstream says of alice from now on, in place of what it said.
@@ -65,7 +76,8 @@ const BOTH: Option<&str> = Some("notes:read notes:write");
 
 #[tokio::test]
 async fn subjects_come_in_byte_for_byte() {
-    let server = server_with(AdmissionRule::subjects(["user-alice", "other"])).await;
+    let rule = |namespace: &str| AdmissionRule::subjects([&alice(namespace), "other"]);
+    let server = server_with_rule_of(rule).await;
     let client = Client::public(&server).await;
     let admitted = given(&server, &client, &json!({})).await;
     assert_eq!(admitted.as_deref(), BOTH);
@@ -185,9 +197,9 @@ async fn whoever_is_turned_back_is_told_and_so_is_the_client() {
     // The login is over: the same callback opens nothing a second time.
     let names = browser.cookie_names(&server.url("/callback"));
     assert_eq!(names, ["mcp-auth-browser"]);
-    let subject = format!("{}|user-alice", server.upstream.issuer());
-    let grants = server.grants().of_subject(&subject).await.unwrap();
-    assert!(grants.is_empty());
+    let subject = server.subject("alice");
+    let grants = server.tier().grants();
+    assert_eq!(grants.of_subject(&subject).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -233,7 +245,8 @@ async fn the_rules_hold_for_the_connected_apps_page_too() {
 /// ASC-15.
 #[tokio::test]
 async fn nobody_is_given_more_than_they_consented_to() {
-    let server = server_with(AdmissionRule::subjects(["user-alice"])).await;
+    let rule = |namespace: &str| AdmissionRule::subjects([alice(namespace)]);
+    let server = server_with_rule_of(rule).await;
     let client = Client::public(&server).await;
     server.upstream.auto_sign_in(Some("alice"));
     let narrow: Parameters = client.request(&server).and("scope", "notes:read");

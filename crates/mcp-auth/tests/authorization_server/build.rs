@@ -4,10 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use mcp_auth::{
     BuildError, DcrShim,
-    oauth::{Issuer, PublicUrl, ResourceIdentifier, Scopes},
+    authorization_server::clients::PreregisteredClients,
+    oauth::{
+        AuthorizationCode, CodeVerifier, Issuer, PublicUrl, RefreshToken, ResourceIdentifier,
+        Scopes,
+    },
     store::{Capabilities, KeyRing},
     tier::ShimBuilder,
-    upstream::OAuthUpstream,
+    upstream::{
+        ExpectedIssuer, OAuthUpstream, Upstream, UpstreamAuthorization, UpstreamError,
+        UpstreamLogin, UpstreamTokens,
+    },
 };
 
 use crate::{harness::KEY, storage::Witness};
@@ -43,6 +50,86 @@ async fn nothing_unsafe_is_built() {
     // A store that outlives the process would hold records that no key opens any more.
     let kept = Arc::new(Witness::promising(Capabilities::durable_and_shared()));
     assert!(refusal(local().with_store(kept)).contains("outlives"));
+}
+
+/// JWK-12. A subject is `namespace|user`; one without a namespace is left for what is no user.
+#[tokio::test]
+async fn users_without_a_namespace_are_not_built() {
+    let url = || PublicUrl::parse("http://127.0.0.1:8000").unwrap();
+    for namespace in ["", "id.example|alice"] {
+        let said = refusal(DcrShim::builder(url(), Arc::new(Named(namespace))));
+        assert!(said.starts_with("upstream namespace"), "{said}");
+    }
+    assert!(
+        DcrShim::builder(url(), Arc::new(Named("demo")))
+            .build()
+            .is_ok()
+    );
+}
+
+/// An upstream that is never asked anything but its namespace.
+#[derive(Debug)]
+struct Named(&'static str);
+
+#[async_trait::async_trait]
+impl Upstream for Named {
+    fn namespace(&self) -> &str {
+        self.0
+    }
+
+    fn display_host(&self) -> &str {
+        "id.example"
+    }
+
+    async fn authorization_url(
+        &self,
+        _: &UpstreamAuthorization<'_>,
+    ) -> Result<String, UpstreamError> {
+        Err(NEVER_ASKED)
+    }
+
+    async fn expected_issuer(&self) -> Result<ExpectedIssuer, UpstreamError> {
+        Err(NEVER_ASKED)
+    }
+
+    async fn redeem(
+        &self,
+        _: &AuthorizationCode,
+        _: &CodeVerifier,
+        _: &str,
+    ) -> Result<UpstreamLogin, UpstreamError> {
+        Err(NEVER_ASKED)
+    }
+
+    async fn refresh(&self, _: &RefreshToken) -> Result<UpstreamTokens, UpstreamError> {
+        Err(NEVER_ASKED)
+    }
+}
+
+const NEVER_ASKED: UpstreamError = UpstreamError::Outage("never asked");
+
+/// JWK-11.
+#[tokio::test]
+async fn jwts_without_a_key_to_sign_with_are_not_built() {
+    let said = refusal(local().with_jwt_access_tokens());
+    assert!(said.starts_with("MCP_AUTH_SIGNING_KEY"), "{said}");
+}
+
+#[tokio::test]
+async fn a_client_that_must_push_needs_somewhere_to_push_to() {
+    let clients = || {
+        PreregisteredClients::parse_json(
+            r#"[{ "client_id": "desk", "redirect_uris": ["https://desk.example/cb"],
+                  "require_pushed_authorization_requests": true }]"#,
+        )
+        .unwrap()
+    };
+    let off = local().with_preregistered_clients(clients());
+    assert!(refusal(off).contains("with_pushed_authorization_requests"));
+    let on = local()
+        .with_preregistered_clients(clients())
+        .with_pushed_authorization_requests();
+    assert!(on.build().is_ok());
 }
 
 #[tokio::test]

@@ -201,8 +201,13 @@ async fn an_application_type_limits_the_redirect_uris_only_where_it_is_sent() {
     for (kind, uri, status) in [
         (Some("web"), https, 201),
         (Some("web"), "http://localhost:1/cb", 400),
+        (Some("web"), "https://localhost/cb", 400),
+        (Some("web"), "https://127.0.0.1:8443/cb", 400),
+        (Some("web"), "com.example.app:/cb", 400),
         (Some("native"), REDIRECT, 201),
         (Some("native"), "com.example.app:/cb", 201),
+        (Some("native"), https, 201),
+        (Some("native"), "http://app.example/cb", 400),
         (None, REDIRECT, 201),
         (None, https, 201),
     ] {
@@ -218,6 +223,26 @@ async fn an_application_type_limits_the_redirect_uris_only_where_it_is_sent() {
                 kind.map(|k| json!(k)).as_ref()
             );
         }
+    }
+}
+
+/// DCR-10.
+#[tokio::test]
+async fn a_key_set_is_not_there_and_elsewhere_too() {
+    let server = Server::start().await;
+    let jwks = json!({ "keys": [] });
+    let with = |members: &[(&str, &Value)]| {
+        let mut metadata = json!({ "redirect_uris": [REDIRECT] });
+        for (name, value) in members {
+            metadata[*name] = (*value).clone();
+        }
+        metadata
+    };
+    let uri = json!("https://client.example/jwks");
+    let both = register(&server, &with(&[("jwks", &jwks), ("jwks_uri", &uri)])).await;
+    both.refuses(400, "invalid_client_metadata");
+    for one in [("jwks", &jwks), ("jwks_uri", &uri)] {
+        assert_eq!(register(&server, &with(&[one])).await.status, 201);
     }
 }
 

@@ -37,11 +37,11 @@ impl Witness {
         seen.extend(record.indexes.iter().map(|name| name.as_bytes().to_vec()));
     }
 
-    fn writes(&self) -> usize {
+    pub fn writes(&self) -> usize {
         self.seen.lock().unwrap().len()
     }
 
-    fn contains(&self, text: &str) -> bool {
+    pub fn contains(&self, text: &str) -> bool {
         let seen = self.seen.lock().unwrap();
         seen.iter().any(|bytes| {
             bytes

@@ -11,6 +11,7 @@ mod access_tokens;
 mod clock_jumps;
 mod corrupt_records;
 mod instances;
+mod key_rotation;
 mod races;
 mod rig;
 mod store_faults;

@@ -106,9 +106,19 @@ impl Server {
         browser
     }
 
-    /// The live grants.
-    pub fn grants(&self) -> mcp_auth::access_token::GrantAdministration {
-        self.tier.lock().unwrap().grants()
+    /// What sets the upstream's users apart: its issuer without the scheme.
+    pub fn namespace(&self) -> &str {
+        self.upstream.issuer().split_once("://").unwrap().1
+    }
+
+    /// A user of the upstream, as a principal is called.
+    pub fn subject(&self, user: &str) -> String {
+        format!("{}|user-{user}", self.namespace())
+    }
+
+    /// What is running.
+    pub fn tier(&self) -> Arc<DcrShim> {
+        Arc::clone(&self.tier.lock().unwrap())
     }
 
     /// Replaces the server process, memory and all: the address, the upstream and the clock stay.

@@ -30,6 +30,7 @@ pub struct AdmissionRule {
 #[derive(Debug, Clone)]
 enum Condition {
     Subjects(Vec<String>),
+    Namespace(String),
     EmailDomains(Vec<EmailDomain>),
     Groups { claim: String, names: Vec<String> },
     LimitedTo(Box<Self>, Scopes),
@@ -38,12 +39,20 @@ enum Condition {
 }
 
 impl AdmissionRule {
-    /// Users with one of these subjects at the upstream, byte for byte.
+    /// Users with one of these subjects, byte for byte, as [`Principal::subject`](crate::Principal::subject)
+    /// says them: the upstream's namespace, `|`, the user there.
     #[must_use]
     pub fn subjects<S: Into<String>>(subjects: impl IntoIterator<Item = S>) -> Self {
         Self::of(Condition::Subjects(
             subjects.into_iter().map(Into::into).collect(),
         ))
+    }
+
+    /// Users of this upstream, or of this enterprise issuer, by its namespace: for rules about what only
+    /// one of them says.
+    #[must_use]
+    pub fn namespace(namespace: impl Into<String>) -> Self {
+        Self::of(Condition::Namespace(namespace.into()))
     }
 
     /// Users whose e-mail address is at one of these domains and verified by the upstream. A domain
@@ -140,7 +149,11 @@ impl Condition {
     fn given(&self, identity: &UpstreamIdentity, asked: &Scopes) -> Option<Scopes> {
         let all_if = |admitted: bool| admitted.then(|| asked.clone());
         match self {
-            Self::Subjects(subjects) => all_if(subjects.contains(&identity.subject)),
+            Self::Subjects(subjects) => {
+                let name = identity.full_subject();
+                all_if(subjects.contains(&name))
+            }
+            Self::Namespace(namespace) => all_if(namespace == identity.namespace()),
             Self::EmailDomains(domains) => all_if(
                 identity
                     .verified_email()
@@ -166,5 +179,36 @@ impl Condition {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admits(rule: &AdmissionRule, namespace: &str, subject: &str) -> bool {
+        let identity = UpstreamIdentity::new(subject.to_owned(), serde_json::Map::new());
+        let identity = identity.with_namespace(namespace);
+        let asked = Scopes::parse("a b").unwrap();
+        rule.condition.given(&identity, &asked).is_some()
+    }
+
+    /// Two issuers may give two people the same name.
+    #[test]
+    fn a_subject_of_one_issuer_is_nobody_at_another() {
+        let rule = AdmissionRule::subjects(["id.example|42"]);
+        assert!(admits(&rule, "id.example", "42"));
+        for (namespace, subject) in [
+            ("evil.example", "42"),
+            ("", "42"),
+            ("", "id.example|42"),
+            ("id.example", "421"),
+            ("id.example", ""),
+        ] {
+            assert!(!admits(&rule, namespace, subject), "{namespace} {subject}");
+        }
+        let here = AdmissionRule::namespace("id.example");
+        assert!(admits(&here, "id.example", "anybody"));
+        assert!(!admits(&here, "id.example.org", "anybody"));
     }
 }

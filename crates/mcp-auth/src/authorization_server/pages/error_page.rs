@@ -16,6 +16,10 @@ pub enum ErrorPageKind {
     UnknownClient,
     /// The `client_id` was sealed under a key that this server does not have.
     ClientOfOtherKey,
+    /// The document that the `client_id` leads to is missing, no good, or not let in.
+    ClientDocument,
+    /// The document that the `client_id` leads to cannot be fetched right now.
+    ClientDocumentUnavailable,
     /// The redirection URI is not one of the client's.
     RedirectNotRegistered,
     /// The request is missing something or cannot be read.
@@ -32,6 +36,8 @@ pub enum ErrorPageKind {
     NotSignedIn,
     /// The operator does not let this user in.
     NotAdmitted,
+    /// The request that the app pushed is over: too old, used, or another app's.
+    PushedRequestOver,
     /// The upstream does not answer.
     UpstreamUnavailable,
     /// The store does not answer.
@@ -44,9 +50,11 @@ pub enum ErrorPageKind {
 
 impl ErrorPageKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::UnknownClient,
         Self::ClientOfOtherKey,
+        Self::ClientDocument,
+        Self::ClientDocumentUnavailable,
         Self::RedirectNotRegistered,
         Self::MalformedRequest,
         Self::ConsentExpired,
@@ -55,6 +63,7 @@ impl ErrorPageKind {
         Self::ActionFromElsewhere,
         Self::NotSignedIn,
         Self::NotAdmitted,
+        Self::PushedRequestOver,
         Self::UpstreamUnavailable,
         Self::StoreUnavailable,
         Self::TooManyRequests,
@@ -79,16 +88,20 @@ impl ErrorPageKind {
         match self {
             Self::UnknownClient
             | Self::ClientOfOtherKey
+            | Self::ClientDocument
             | Self::RedirectNotRegistered
             | Self::MalformedRequest
             | Self::ConsentExpired
+            | Self::PushedRequestOver
             | Self::LoginExpired
             | Self::NotSignedIn => StatusCode::BAD_REQUEST,
             Self::ConsentFromElsewhere
             | Self::ActionFromElsewhere
             | Self::NotAdmitted
             | Self::WrongHost => StatusCode::FORBIDDEN,
-            Self::UpstreamUnavailable | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ClientDocumentUnavailable
+            | Self::UpstreamUnavailable
+            | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         }
     }
@@ -97,19 +110,23 @@ impl ErrorPageKind {
     #[must_use]
     pub const fn oauth_error(self) -> OAuthErrorCode {
         match self {
-            Self::UnknownClient | Self::ClientOfOtherKey => OAuthErrorCode::InvalidClient,
+            Self::UnknownClient | Self::ClientOfOtherKey | Self::ClientDocument => {
+                OAuthErrorCode::InvalidClient
+            }
             Self::RedirectNotRegistered
             | Self::MalformedRequest
             | Self::ConsentExpired
             | Self::LoginExpired
             | Self::WrongHost => OAuthErrorCode::InvalidRequest,
+            Self::PushedRequestOver => OAuthErrorCode::InvalidRequestUri,
             Self::ConsentFromElsewhere
             | Self::ActionFromElsewhere
             | Self::NotSignedIn
             | Self::NotAdmitted => OAuthErrorCode::AccessDenied,
-            Self::UpstreamUnavailable | Self::StoreUnavailable | Self::TooManyRequests => {
-                OAuthErrorCode::TemporarilyUnavailable
-            }
+            Self::ClientDocumentUnavailable
+            | Self::UpstreamUnavailable
+            | Self::StoreUnavailable
+            | Self::TooManyRequests => OAuthErrorCode::TemporarilyUnavailable,
         }
     }
 
@@ -127,6 +144,7 @@ impl ErrorPageKind {
     pub(super) const fn retry_after(self) -> Option<u16> {
         match self {
             Self::UpstreamUnavailable | Self::StoreUnavailable => Some(5),
+            Self::ClientDocumentUnavailable => Some(15),
             Self::TooManyRequests => Some(30),
             _ => None,
         }

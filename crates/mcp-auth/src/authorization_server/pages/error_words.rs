@@ -37,6 +37,27 @@ pub(super) const fn words(kind: ErrorPageKind) -> Words {
             ],
             hosts: FORGET,
         },
+        K::ClientDocument => Words {
+            reason: "client_document",
+            title: "The description of your app cannot be used",
+            what: "Your app names a document that describes it. This server could not get that document, or does not accept what it says.",
+            next: &[
+                "If you did not start this login yourself, close this page.",
+                "Update your app and connect again.",
+                "If it happens again, tell the operator of this server: its log says what is wrong with the document.",
+            ],
+            hosts: &[],
+        },
+        K::ClientDocumentUnavailable => Words {
+            reason: "client_document_unavailable",
+            title: "The description of your app cannot be reached",
+            what: "Your app names a document that describes it, and the site it lies on does not answer this server.",
+            next: &[
+                "Wait a minute and reload this page.",
+                "If that does not help, tell the makers of your app or the operator of this server.",
+            ],
+            hosts: &[],
+        },
         K::RedirectNotRegistered => Words {
             reason: "redirect_not_registered",
             title: "The way back to your app is not registered",
@@ -111,6 +132,16 @@ pub(super) const fn words(kind: ErrorPageKind) -> Words {
             next: &[
                 "If you have another account, sign out where you just signed in, then start again and sign in with that one.",
                 "Otherwise ask the operator of this server for access.",
+            ],
+            hosts: &[],
+        },
+        K::PushedRequestOver => Words {
+            reason: "pushed_request_over",
+            title: "This request is over",
+            what: "What your app asked for was used before, is older than a minute, or belongs to another app.",
+            next: &[
+                "If you came here with the Back button, close this page: your app may be connected already.",
+                "Otherwise go back to your app and connect again; do not use a copied address.",
             ],
             hosts: &[],
         },

@@ -1,11 +1,13 @@
 use std::sync::Arc;
 
+use http::HeaderValue;
 use mcp_auth_testkit::registrations;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    oauth::{Issuer, SystemRandom},
+    authorization_server::clients::DynamicClients,
+    oauth::{ClientId, ClientSecret, Issuer, SystemRandom, Timestamp},
     store::KeyRing,
 };
 
@@ -17,9 +19,35 @@ fn clients() -> DynamicClients {
     DynamicClients::new(&ring, &issuer, Arc::new(SystemRandom))
 }
 
+/// What `/register` does with a body, without the server around it.
+fn answer(
+    clients: &DynamicClients,
+    content_type: Option<&HeaderValue>,
+    body: &[u8],
+) -> Response<Bytes> {
+    let accepted = Submitted::parse(content_type, body)
+        .and_then(|submitted| submitted.check(clients.redirect_schemes()));
+    let issued = accepted.and_then(|accepted| {
+        let issued = clients.issue(accepted.metadata(), NOW);
+        Ok((accepted, issued.map_err(|_| RegisterError::TooLong)?))
+    });
+    match issued {
+        Err(error) => super::refused(&error),
+        Ok((accepted, (id, secret))) => Registered {
+            id: &id,
+            issued_at: NOW,
+            secret: secret.as_ref(),
+            metadata: accepted.metadata(),
+            application_type: accepted.application_type(),
+            access: None,
+        }
+        .respond(StatusCode::CREATED),
+    }
+}
+
 fn send(clients: &DynamicClients, body: &str) -> (StatusCode, Value) {
     let json = HeaderValue::from_static("application/json; charset=utf-8");
-    let response = answer(clients, Some(&json), body.as_bytes(), NOW);
+    let response = answer(clients, Some(&json), body.as_bytes());
     assert_eq!(response.headers()["cache-control"], "no-store");
     assert_eq!(response.headers()["content-type"], "application/json");
     (
@@ -374,7 +402,7 @@ fn refuses_a_body_that_is_not_declared_as_json() {
     ] {
         let header = content_type.map(HeaderValue::from_static);
         let body = registrations::CLAUDE.as_bytes();
-        let response = answer(&clients(), header.as_ref(), body, NOW);
+        let response = answer(&clients(), header.as_ref(), body);
         assert_eq!(
             response.status(),
             StatusCode::BAD_REQUEST,

@@ -44,6 +44,9 @@ pub(super) async fn redeem(
         }
         let grant = redeemed(server, client, loaded.value);
         let expires_at = grant_expiry(server, &grant, now);
+        if !server.keep_registered(client, expires_at).await? {
+            return Err(TokenError::REGISTRATION_ENDED);
+        }
         if server
             .grants
             .replace(&handle, loaded.version, &grant, expires_at)
@@ -112,6 +115,7 @@ fn redeemed(server: &AuthorizationServer, client: &Client, mut grant: Grant) -> 
     if let Some(state) = &mut grant.code {
         state.redeemed = true;
     }
+    grant.confidential = client.is_confidential();
     grant.refresh = client.metadata().refresh_tokens.then(|| RefreshState {
         mac_key: Key::generate(&*server.random),
         generation: 1,

@@ -1,13 +1,17 @@
 //! `POST /token`: codes and refresh tokens are redeemed (RFC 6749 §3.2, OAuth 2.1 §3.2).
 
 mod authorization_code;
+mod client_assertion;
 mod client_authentication;
+mod client_credentials;
+mod jwt_bearer;
 mod refresh_token;
 mod rotation;
+mod without_user;
 
-pub(super) use client_authentication::authenticate;
 #[cfg(any(test, fuzzing))]
 pub(super) use client_authentication::names_a_client;
+pub(super) use client_authentication::{Caller, authenticate, identify};
 pub(super) use rotation::PresentedToken;
 
 use std::time::Duration;
@@ -18,7 +22,7 @@ use serde::Serialize;
 
 use super::{AuthorizationServer, form_body, response};
 use crate::{
-    access_token::{AccessTokenClaims, Grant, GrantHandle, UpstreamTokenError},
+    access_token::{AccessTokenClaims, Grant, GrantHandle, NotSigned, UpstreamTokenError},
     net::Causes,
     oauth::{OAuthErrorCode, RefreshToken, Scopes, Timestamp},
     store::StoreError,
@@ -29,7 +33,10 @@ pub(super) async fn token(
     request: &Request<Bytes>,
 ) -> Response<Bytes> {
     match redeem(server, request).await {
-        Ok(granted) => granted.respond(server),
+        Ok(granted) => match granted.respond(server) {
+            Ok(response) => response,
+            Err(error) => error.respond(server, request),
+        },
         Err(error) => error.respond(server, request),
     }
 }
@@ -50,8 +57,16 @@ async fn redeem(
             authorization_code::redeem(server, &client, &form).await
         }
         "refresh_token" => {
+            let caller = identify(server, request, &form).await?;
+            refresh_token::redeem(server, &caller, &form).await
+        }
+        "client_credentials" if server.client_credentials => {
             let client = authenticate(server, request, &form).await?;
-            refresh_token::redeem(server, &client, &form).await
+            client_credentials::redeem(server, &client, &form).await
+        }
+        JWT_BEARER if !server.enterprise.is_empty() => {
+            let client = authenticate(server, request, &form).await?;
+            jwt_bearer::redeem(server, &client, &form).await
         }
         _ => Err(TokenError::Refused(
             OAuthErrorCode::UnsupportedGrantType,
@@ -59,6 +74,9 @@ async fn redeem(
         )),
     }
 }
+
+/// RFC 7523 §2.1.
+pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// What a redemption gives.
 struct Granted {
@@ -83,7 +101,7 @@ struct TokenResponse<'a> {
 }
 
 impl Granted {
-    fn respond(self, server: &AuthorizationServer) -> Response<Bytes> {
+    fn respond(self, server: &AuthorizationServer) -> Result<Response<Bytes>, TokenError> {
         let now = server.clock.now();
         let expires_at = access_expiry(server, &self.grant, now).min(self.grant_expires_at);
         let claims = AccessTokenClaims {
@@ -91,7 +109,7 @@ impl Granted {
             expires_at,
             narrowed: self.narrowed,
         };
-        let access_token = server.tokens.issue(&self.grant.resource, &claims);
+        let access_token = server.tokens.issue(&self.grant, &claims)?;
         let scopes = claims.narrowed.as_ref().unwrap_or(&self.grant.scopes);
         let answer = TokenResponse {
             access_token: access_token.expose(),
@@ -100,7 +118,7 @@ impl Granted {
             refresh_token: self.refresh_token.as_ref().map(RefreshToken::expose),
             scope: scopes.to_string(),
         };
-        response::json(StatusCode::OK, &answer)
+        Ok(response::json(StatusCode::OK, &answer))
     }
 }
 
@@ -144,11 +162,17 @@ pub(super) enum TokenError {
     Upstream,
     /// Grants cannot be read right now.
     Unavailable,
+    /// The access token could not be signed.
+    NotSigned,
     /// This network guessed at this client's secret too often.
     TooManySecrets,
 }
 
 impl TokenError {
+    /// Between the client's proof of itself and now.
+    const REGISTRATION_ENDED: Self =
+        Self::Refused(OAuthErrorCode::InvalidClient, "the registration was ended");
+
     const fn invalid_grant(reason: &'static str) -> Self {
         Self::Refused(OAuthErrorCode::InvalidGrant, reason)
     }
@@ -156,6 +180,7 @@ impl TokenError {
     const fn code(&self) -> OAuthErrorCode {
         match self {
             Self::Refused(code, _) => *code,
+            Self::NotSigned => OAuthErrorCode::ServerError,
             Self::Store(_) | Self::Upstream | Self::Unavailable | Self::TooManySecrets => {
                 OAuthErrorCode::TemporarilyUnavailable
             }
@@ -168,12 +193,16 @@ impl TokenError {
             Self::Store(_) => "the store is away",
             Self::Upstream => "the upstream is away",
             Self::Unavailable => "grants cannot be read",
+            Self::NotSigned => "the access token could not be signed",
             Self::TooManySecrets => "too many wrong secrets for this client",
         }
     }
 
     const fn is_ours(&self) -> bool {
-        matches!(self, Self::Store(_) | Self::Upstream | Self::Unavailable)
+        matches!(
+            self,
+            Self::Store(_) | Self::Upstream | Self::Unavailable | Self::NotSigned
+        )
     }
 
     /// The refusal; a network with too many of them is told to slow down.
@@ -209,6 +238,12 @@ impl TokenError {
 impl From<StoreError> for TokenError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<NotSigned> for TokenError {
+    fn from(_: NotSigned) -> Self {
+        Self::NotSigned
     }
 }
 

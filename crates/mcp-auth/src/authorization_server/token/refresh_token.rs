@@ -1,12 +1,12 @@
 //! `grant_type=refresh_token` with rotation (RFC 6749 §6, OAuth 2.1 §4.3).
 
 use super::{
-    AuthorizationServer, Granted, TokenError, authorization_code::check_resource, grant_expiry,
-    rotation,
+    AuthorizationServer, Caller, Granted, TokenError, authorization_code::check_resource,
+    grant_expiry, rotation,
 };
 use crate::{
     access_token::{Grant, LoadedGrant, RefreshState},
-    authorization_server::{Lifetimes, clients::Client},
+    authorization_server::Lifetimes,
     oauth::{Form, OAuthErrorCode, Scopes, Timestamp},
     store::Replace,
 };
@@ -16,10 +16,10 @@ use rotation::PresentedToken;
 /// the generation.
 pub(super) async fn redeem(
     server: &AuthorizationServer,
-    client: &Client,
+    caller: &Caller,
     form: &Form,
 ) -> Result<Granted, TokenError> {
-    if !client.metadata().refresh_tokens {
+    if !caller.may_refresh() {
         return Err(TokenError::Refused(
             OAuthErrorCode::UnauthorizedClient,
             "the client declined refresh tokens",
@@ -35,14 +35,14 @@ pub(super) async fn redeem(
         let loaded = server.grants.load(&token.handle).await?;
         let mut loaded =
             loaded.ok_or(TokenError::invalid_grant("no grant for this refresh token"))?;
-        let narrowed = check(client, form, &token, &loaded.value)?;
+        let narrowed = check(caller, form, &token, &loaded.value)?;
         if matches!(turn(server, &token, &loaded)?, Turn::Advance) {
             // Nothing is consumed while the upstream is away; nobody is asked while its token is good.
             loaded = server.grants.with_fresh_upstream(&token.handle).await?;
         }
         match turn(server, &token, &loaded)? {
             Turn::Advance => {
-                if let Some(granted) = advance(server, &token, loaded, narrowed).await? {
+                if let Some(granted) = advance(server, caller, &token, loaded, narrowed).await? {
                     return Ok(granted);
                 }
             }
@@ -89,7 +89,7 @@ fn turn(
 }
 
 fn check(
-    client: &Client,
+    caller: &Caller,
     form: &Form,
     token: &PresentedToken,
     grant: &Grant,
@@ -97,11 +97,7 @@ fn check(
     if !token.is_of(refresh_state(grant)?) {
         return Err(TokenError::invalid_grant("an invented refresh token"));
     }
-    if grant.client != *client.id() {
-        return Err(TokenError::invalid_grant(
-            "the refresh token of another client",
-        ));
-    }
+    caller.check_owns(grant, "the refresh token of another client")?;
     check_resource(form, &grant.resource)?;
     let Some(asked) = form.get("scope") else {
         return Ok(None);
@@ -125,6 +121,7 @@ fn check(
 /// One swap; `None` when another request was faster.
 async fn advance(
     server: &AuthorizationServer,
+    caller: &Caller,
     token: &PresentedToken,
     loaded: LoadedGrant,
     narrowed: Option<Scopes>,
@@ -144,6 +141,9 @@ async fn advance(
         state.rotated_at = now;
     }
     let expires_at = grant_expiry(server, &grant, now);
+    if !caller.keep_registered(server, expires_at).await? {
+        return Err(TokenError::REGISTRATION_ENDED);
+    }
     match server
         .grants
         .replace(&token.handle, loaded.version, &grant, expires_at)

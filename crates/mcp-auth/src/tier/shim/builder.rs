@@ -5,19 +5,23 @@ mod checks;
 mod clients;
 mod lifetimes;
 mod login;
+mod tokens;
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use super::ShimTier;
 use crate::{
     BuildError,
-    access_token::GrantsSettings,
+    access_token::{AccessTokenForm, GrantsSettings, SigningKeys},
     authorization_server::{
-        Admission, AdmitEveryone, ConsentRule, Lifetimes, RateLimits,
-        clients::{ClientResolver, PreregisteredClients},
+        Admission, AdmitEveryone, ConsentRule, EnterpriseIssuer, Lifetimes, RateLimits,
+        clients::{ClientDocuments, ClientResolver, PreregisteredClients, StoredRegistrations},
         pages::{Pages, ScopeDescriptions},
     },
-    oauth::{ClientId, Clock, PublicUrl, Random, Scopes, SystemClock, SystemRandom, Timestamp},
+    oauth::{
+        AccessToken, ClientId, Clock, PublicUrl, Random, Scopes, SystemClock, SystemRandom,
+        Timestamp,
+    },
     store::{KeyRing, Store},
     tier::Environment,
     upstream::Upstream,
@@ -33,6 +37,8 @@ pub struct ShimBuilder<T> {
     further_paths: Vec<String>,
     server_name: Option<String>,
     key_ring: Option<KeyRing>,
+    signing_keys: Option<SigningKeys>,
+    token_form: AccessTokenForm,
     store: Option<Arc<dyn Store>>,
     scopes: Option<Scopes>,
     required_scopes: Option<Scopes>,
@@ -41,9 +47,17 @@ pub struct ShimBuilder<T> {
     further_clients: Vec<Arc<dyn ClientResolver>>,
     introspection: Vec<ClientId>,
     registration: bool,
+    documents: Option<ClientDocuments>,
+    token_endpoint_audience: bool,
+    client_credentials: bool,
+    enterprise: Vec<EnterpriseIssuer>,
+    stored_registrations: Option<StoredRegistrations>,
+    initial_access_tokens: Vec<AccessToken>,
     redirect_schemes: Vec<String>,
     denied: Vec<ClientId>,
     refuse_registrations_before: Option<Timestamp>,
+    /// Whether requests can be pushed, and then whether they must be.
+    pushed_requests: Option<bool>,
     pages: Option<Arc<dyn Pages>>,
     admission: Arc<dyn Admission>,
     allowed_origins: Vec<String>,
@@ -66,6 +80,8 @@ impl<T: ShimTier> ShimBuilder<T> {
             further_paths: Vec::new(),
             server_name: None,
             key_ring: None,
+            signing_keys: None,
+            token_form: AccessTokenForm::Sealed,
             store: None,
             scopes: None,
             required_scopes: None,
@@ -74,9 +90,16 @@ impl<T: ShimTier> ShimBuilder<T> {
             further_clients: Vec::new(),
             introspection: Vec::new(),
             registration: T::REGISTRATION,
+            documents: Some(ClientDocuments::new()),
+            token_endpoint_audience: false,
+            client_credentials: false,
+            enterprise: Vec::new(),
+            stored_registrations: None,
+            initial_access_tokens: Vec::new(),
             redirect_schemes: Vec::new(),
             denied: Vec::new(),
             refuse_registrations_before: None,
+            pushed_requests: None,
             pages: None,
             admission: Arc::new(AdmitEveryone),
             allowed_origins: Vec::new(),
@@ -107,9 +130,23 @@ impl<T: ShimTier> ShimBuilder<T> {
             ));
         }
         self.key_ring = environment.key_ring.clone().or(self.key_ring);
+        self.signing_keys = environment.signing_keys.clone().or(self.signing_keys);
+        self.token_form = environment.token_form.unwrap_or(self.token_form);
         self.scopes = environment.scopes.clone().or(self.scopes);
         self.preregistered = environment.clients.clone().or(self.preregistered);
         self.registration = environment.registration.unwrap_or(self.registration);
+        // Who writes such a client into that file wants it served.
+        let acts_for_itself = PreregisteredClients::has_client_credentials;
+        self.client_credentials |= environment.clients.as_ref().is_some_and(acts_for_itself);
+        self.documents = match environment.client_documents {
+            Some(false) => None,
+            Some(true) => Some(self.documents.unwrap_or_default()),
+            None => self.documents,
+        };
+        if let Some(ca) = &environment.development_ca {
+            let documents = self.documents.unwrap_or_default();
+            self.documents = Some(documents.with_development_ca(ca.clone()));
+        }
         self.allowed_origins
             .extend(environment.allowed_origins.iter().cloned());
         let lifetimes = &mut self.lifetimes;

@@ -9,7 +9,9 @@ pub use builder::ShimBuilder;
 
 use super::Tier;
 use crate::{
-    access_token::GrantAdministration, authorization_server::AuthorizationServer, net::EndpointSet,
+    access_token::GrantAdministration,
+    authorization_server::{AuthorizationServer, RegistrationAdministration},
+    net::EndpointSet,
     resource_server::ResourceServers,
 };
 
@@ -31,6 +33,10 @@ impl Shim {
 
     pub(super) fn grants(&self) -> GrantAdministration {
         GrantAdministration::new(Arc::clone(&self.server.grants))
+    }
+
+    pub(super) fn registrations(&self) -> Option<RegistrationAdministration> {
+        self.server.registrations()
     }
 }
 

@@ -68,14 +68,12 @@ async fn cve_2026_27124_a_callback_is_finished_by_the_browser_that_consented_alo
         assert_eq!(page.url.path(), "/callback");
         assert_shows(page, ErrorPageKind::LoginExpired);
     }
-    assert!(
-        server
-            .grants()
-            .of_subject(&format!("{}|user-alice", server.upstream.issuer()))
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    let (grants, alice) = (server.tier().grants(), server.subject("alice"));
+    assert_eq!(grants.of_client(&evil.client_id()).await.unwrap(), []);
+    // The victim has what they let in themselves, and nothing else.
+    let own = Client::public(&server).await;
+    own.tokens(&server).await;
+    assert_eq!(grants.of_subject(&alice).await.unwrap().len(), 1);
 }
 
 /// The consent form of the attacker's own flow, posted from the victim's browser.

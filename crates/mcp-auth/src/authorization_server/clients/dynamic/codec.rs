@@ -26,6 +26,8 @@ pub(super) fn encode(metadata: &ClientMetadata, issued_at: Timestamp) -> Vec<u8>
         ClientAuthenticationMethod::None => 0,
         ClientAuthenticationMethod::ClientSecretPost => 1,
         ClientAuthenticationMethod::ClientSecretBasic => 2,
+        // Registered by nobody: keys are in documents.
+        ClientAuthenticationMethod::PrivateKeyJwt => METHOD,
     };
     let set = [
         (REFRESH_TOKENS, metadata.refresh_tokens),

@@ -1,19 +1,22 @@
 //! Clients that registered themselves: each registration lies sealed inside its own `client_id`.
 //!
 //! Nothing is stored for a stranger, and nothing is forgotten in a redeploy: whoever comes back
-//! with an identifier brings the registration along.
+//! with an identifier brings the registration along. [`StoredRegistrations`] is for operators who
+//! have to list their clients.
 
 mod codec;
+mod cut_off;
 mod dictionary;
+mod registered;
+mod settings;
+mod stored;
+mod stored_registration;
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{
-    Client, ClientKind, ClientResolver, ResolveError,
-    client::{derived_secret, sha256},
-};
+use super::{Client, ClientKind, ClientResolver, ResolveError, client::derived_secret};
 use crate::{
     oauth::{
         ClientAuthenticationMethod, ClientId, ClientMetadata, ClientSecret, Issuer, Random,
@@ -21,6 +24,14 @@ use crate::{
     },
     store::{KeyRing, OpenError, Purpose, Sealer},
 };
+use cut_off::CutOff;
+pub(in crate::authorization_server) use registered::IssueError;
+use registered::Issued;
+pub(crate) use registered::RegisteredClients;
+pub use settings::StoredRegistrations;
+pub(in crate::authorization_server) use stored::Managed;
+pub(crate) use stored::StoredClients;
+pub(in crate::authorization_server) use stored_registration::StoredRegistration;
 
 /// Gives out and resolves dynamic client identifiers (RFC 7591).
 #[derive(Debug, Clone)]
@@ -28,8 +39,7 @@ pub struct DynamicClients {
     ids: Sealer,
     secrets: Sealer,
     redirect_schemes: Vec<String>,
-    refused_before: Timestamp,
-    denied: HashSet<[u8; 32]>,
+    cut_off: CutOff,
 }
 
 impl DynamicClients {
@@ -41,8 +51,7 @@ impl DynamicClients {
             ids: sealer(Purpose::ClientId),
             secrets: sealer(Purpose::ClientSecret),
             redirect_schemes: Vec::new(),
-            refused_before: Timestamp::from_seconds(0),
-            denied: HashSet::new(),
+            cut_off: CutOff::none(),
         }
     }
 
@@ -59,15 +68,14 @@ impl DynamicClients {
     /// Cuts off every registration that was made before this moment.
     #[must_use]
     pub const fn refuse_registrations_before(mut self, moment: Timestamp) -> Self {
-        self.refused_before = moment;
+        self.cut_off.refuse_before(moment);
         self
     }
 
     /// Cuts off these clients.
     #[must_use]
     pub fn deny<'a>(mut self, ids: impl IntoIterator<Item = &'a ClientId>) -> Self {
-        let hashes = ids.into_iter().map(|id| sha256(id.as_str().as_bytes()));
-        self.denied.extend(hashes);
+        self.cut_off.deny(ids);
         self
     }
 
@@ -115,12 +123,7 @@ impl DynamicClients {
             })?;
         let (metadata, issued_at) =
             codec::decode(&plain, &self.redirect_schemes).ok_or(ResolveError::Unknown)?;
-        if issued_at < self.refused_before {
-            return Err(ResolveError::Refused("registered before the cut-off"));
-        }
-        if self.denied.contains(&sha256(id.as_str().as_bytes())) {
-            return Err(ResolveError::Refused("on the deny list"));
-        }
+        self.cut_off.check(id, issued_at)?;
         if metadata.redirect_uris.is_empty() {
             return Err(ResolveError::Refused(
                 "none of its redirection URIs is allowed any more",

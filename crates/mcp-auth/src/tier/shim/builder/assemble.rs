@@ -5,10 +5,14 @@ use std::{sync::Arc, time::Duration};
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    access_token::{Grants, SealedTokens},
+    access_token::{GrantAdministration, Grants, OwnTokens, SigningKeys},
     authorization_server::{
-        AuthorizationServer, ConnectedApps, ConsentRule,
-        clients::{ClientResolver, ClientResolvers, DynamicClients},
+        AuthorizationServer, ConnectedApps, ConsentRule, DynamicRegistration, InitialAccessTokens,
+        PushedRequests,
+        clients::{
+            ClientResolvers, DynamicClients, RegisteredClients, StoredClients,
+            document::DocumentContext,
+        },
         pages::BuiltInPages,
     },
     resource_server::{ResourceServer, ResourceServers},
@@ -23,7 +27,7 @@ impl<T: ShimTier> ShimBuilder<T> {
     ///
     /// When a path or origin is malformed, or a combination would be unsafe: no key ring off
     /// loopback or with a store that outlives the process, no consent off loopback.
-    pub fn build(self) -> Result<T, BuildError> {
+    pub fn build(mut self) -> Result<T, BuildError> {
         if self.consent == ConsentRule::InsecureApprove && !self.public_url.is_loopback() {
             return Err(BuildError::Unsafe(
                 "consent can be left out on loopback only: users elsewhere must be asked".into(),
@@ -31,6 +35,12 @@ impl<T: ShimTier> ShimBuilder<T> {
         }
         self.check_lifetimes()?;
         self.check_redirect_schemes()?;
+        let documents = self.documents()?;
+        let enterprise = self.enterprise()?;
+        self.check_token_form()?;
+        self.check_namespace()?;
+        self.check_registration()?;
+        self.check_pushed_requests()?;
         let issuer = self
             .public_url
             .issuer()
@@ -51,11 +61,16 @@ impl<T: ShimTier> ShimBuilder<T> {
             Arc::clone(&self.clock),
             Arc::clone(&self.random),
         );
-        let tokens = SealedTokens::new(
+        let key_set = self.signing_keys.as_ref().map(SigningKeys::published);
+        let key_set = key_set.unwrap_or_else(|| serde_json::json!({ "keys": [] }));
+        let tokens = OwnTokens::new(
             sealer(Purpose::AccessToken),
+            self.signing_keys.clone(),
+            &issuer,
             Arc::clone(&grants),
             Arc::clone(&self.clock),
-        );
+        )
+        .issued_as(self.token_form);
         let (scopes, required_scopes) = self.scopes()?;
         let resource_server = |path: &str| {
             ResourceServer::builder(self.public_url.clone(), path, Arc::new(tokens.clone()))
@@ -74,13 +89,26 @@ impl<T: ShimTier> ShimBuilder<T> {
             .collect();
         let resource_servers = ResourceServers::new(resource_server(&self.path)?, further?)?;
         let dynamic = self.registration.then(|| {
-            let clients = DynamicClients::new(&ring, &issuer, Arc::clone(&self.random))
+            let rules = DynamicClients::new(&ring, &issuer, Arc::clone(&self.random))
                 .with_redirect_schemes(self.redirect_schemes.iter().cloned())
                 .deny(&self.denied);
-            Arc::new(match self.refuse_registrations_before {
-                Some(moment) => clients.refuse_registrations_before(moment),
-                None => clients,
-            })
+            let rules = match self.refuse_registrations_before {
+                Some(moment) => rules.refuse_registrations_before(moment),
+                None => rules,
+            };
+            let clients = match self.stored_registrations {
+                None => RegisteredClients::Sealed(Arc::new(rules)),
+                Some(settings) => RegisteredClients::Stored(Arc::new(StoredClients::new(
+                    &rules,
+                    records.clone(),
+                    settings,
+                    Arc::clone(&self.random),
+                ))),
+            };
+            DynamicRegistration {
+                clients,
+                initial_access_tokens: InitialAccessTokens::new(&self.initial_access_tokens),
+            }
         });
         let connected_apps = self.connected_apps.then(|| ConnectedApps {
             visits: sealer(Purpose::Visit),
@@ -95,8 +123,21 @@ impl<T: ShimTier> ShimBuilder<T> {
         for further in self.further_clients {
             clients = clients.then(further);
         }
+        let documents = match documents {
+            Some((documents, http)) => Some(documents.resolver(DocumentContext {
+                http,
+                redirect_schemes: &self.redirect_schemes,
+                grants: GrantAdministration::new(Arc::clone(&grants)),
+                clock: Arc::clone(&self.clock),
+            })?),
+            None => None,
+        };
+        let client_documents = documents.is_some();
+        if let Some(documents) = documents {
+            clients = clients.then(Arc::new(documents));
+        }
         if let Some(dynamic) = &dynamic {
-            clients = clients.then(Arc::clone(dynamic) as Arc<dyn ClientResolver>);
+            clients = clients.then(dynamic.clients.resolver());
         }
         let server_name = self
             .server_name
@@ -113,7 +154,15 @@ impl<T: ShimTier> ShimBuilder<T> {
             upstream: self.upstream,
             clients: Arc::new(clients),
             dynamic_clients: dynamic,
+            client_documents,
+            client_credentials: self.client_credentials,
+            enterprise,
+            token_endpoint_audience: self.token_endpoint_audience,
             introspection: self.introspection,
+            pushed: self.pushed_requests.map(|required| PushedRequests {
+                sealer: sealer(Purpose::PushedRequest),
+                required,
+            }),
             pages: self
                 .pages
                 .unwrap_or_else(|| Arc::new(BuiltInPages::default())),
@@ -121,6 +170,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             records,
             grants,
             tokens,
+            key_set: key_set.to_string().into(),
             connected_apps,
             consent_forms: sealer(Purpose::ConsentForm),
             login_cookies: sealer(Purpose::Cookie),

@@ -1,11 +1,18 @@
 //! What `build` holds the arguments to.
 
+use std::sync::Arc;
+
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    oauth::Scopes,
+    authorization_server::{TrustedIssuers, clients::ClientDocuments},
+    net::HttpClient,
+    oauth::{AccessToken, Scopes},
     store::{KeyRing, Store},
 };
+
+/// Client documents with the door they are fetched through.
+type GuardedDocuments = (ClientDocuments, Arc<dyn HttpClient>);
 
 impl<T: ShimTier> ShimBuilder<T> {
     /// The scopes offered and the scopes required of them.
@@ -63,6 +70,51 @@ impl<T: ShimTier> ShimBuilder<T> {
         Ok(())
     }
 
+    /// Tokens that cannot be guessed, and registrations that end some day.
+    pub(super) fn check_registration(&self) -> Result<(), BuildError> {
+        const LEAST: u64 = 3600;
+        const MOST: u64 = 3650 * 24 * 3600;
+        let legal = |token: &AccessToken| {
+            let text = token.expose();
+            text.len() >= 16 && text.bytes().all(|b| b.is_ascii_graphic())
+        };
+        if !self.initial_access_tokens.iter().all(legal) {
+            return Err(BuildError::argument(
+                "initial access tokens",
+                "each must be at least 16 visible ASCII characters",
+            ));
+        }
+        let Some(stored) = self.stored_registrations else {
+            return Ok(());
+        };
+        let lifetime = stored.lifetime;
+        if lifetime.subsec_nanos() != 0 || !(LEAST..=MOST).contains(&lifetime.as_secs()) {
+            return Err(BuildError::argument(
+                "registration lifetime",
+                format!("must be whole seconds from {LEAST} to {MOST}"),
+            ));
+        }
+        if !(10..=1_000_000).contains(&stored.capacity) {
+            return Err(BuildError::argument(
+                "registration capacity",
+                "must be from 10 to 1,000,000",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Who must push can.
+    pub(super) fn check_pushed_requests(&self) -> Result<(), BuildError> {
+        let clients = self.preregistered.as_ref();
+        if self.pushed_requests.is_none() && clients.is_some_and(|all| all.require_pushing()) {
+            return Err(BuildError::argument(
+                "preregistered clients",
+                "one has require_pushed_authorization_requests: call with_pushed_authorization_requests too",
+            ));
+        }
+        Ok(())
+    }
+
     /// A scheme that runs or shows what a stranger wrote is no place to send a browser.
     pub(super) fn check_redirect_schemes(&self) -> Result<(), BuildError> {
         const NEVER: [&str; 11] = [
@@ -98,6 +150,52 @@ impl<T: ShimTier> ShimBuilder<T> {
                 ),
             )),
         }
+    }
+
+    /// The identity providers of enterprises, with the client that fetches their keys.
+    pub(super) fn enterprise(&mut self) -> Result<TrustedIssuers, BuildError> {
+        let issuers = std::mem::take(&mut self.enterprise);
+        #[cfg(feature = "http-client")]
+        let http: Option<Arc<dyn HttpClient>> = match issuers.is_empty() {
+            true => None,
+            false => Some(Arc::new(crate::net::ReqwestClient::new()?)),
+        };
+        #[cfg(not(feature = "http-client"))]
+        let http = None;
+        TrustedIssuers::new(issuers, http, &self.clock)
+    }
+
+    /// The settings for client documents, with the door they are fetched through.
+    pub(super) fn documents(&mut self) -> Result<Option<GuardedDocuments>, BuildError> {
+        let Some(documents) = self.documents.take() else {
+            return Ok(None);
+        };
+        if documents.is_development() && !self.public_url.is_loopback() {
+            return Err(BuildError::Unsafe(
+                "client documents can be fetched from loopback only by a server on loopback: leave the development CA (MCP_AUTH_DEV_CIMD_CA) out".into(),
+            ));
+        }
+        match documents.http_client()? {
+            Some(http) => Ok(Some((documents, http))),
+            None if T::REGISTRATION => Ok(None),
+            None => Err(BuildError::missing(
+                "HTTP client",
+                "the feature `http-client`, or a client of your own in the settings for client documents",
+            )),
+        }
+    }
+
+    /// A subject is `namespace|user`. One that begins with the bar is left for a client that acts for
+    /// itself, so that none can be taken for a user (RFC 9068 §5).
+    pub(super) fn check_namespace(&self) -> Result<(), BuildError> {
+        let namespace = self.upstream.namespace();
+        if namespace.is_empty() || namespace.contains('|') {
+            return Err(BuildError::argument(
+                "upstream namespace",
+                "must not be empty and has no `|`: subjects are `namespace|user`",
+            ));
+        }
+        Ok(())
     }
 
     /// The keys that were given, or a fresh one where losing it loses nothing that should last.

@@ -40,6 +40,24 @@ impl<T: ShimTier> ShimBuilder<T> {
         self
     }
 
+    /// With pushed authorization requests (RFC 9126) at `/par`: a client that can hands its request
+    /// over there, and the browser carries a `request_uri` alone.
+    pub const fn with_pushed_authorization_requests(mut self) -> Self {
+        if self.pushed_requests.is_none() {
+            self.pushed_requests = Some(false);
+        }
+        self
+    }
+
+    /// With pushed authorization requests only: what comes in the browser is refused.
+    ///
+    /// MCP hosts do not push their requests. To ask it of one client, pre-register it with
+    /// `require_pushed_authorization_requests`.
+    pub const fn with_pushed_authorization_requests_only(mut self) -> Self {
+        self.pushed_requests = Some(true);
+        self
+    }
+
     /// With other pages than the built-in ones.
     pub fn with_pages(mut self, pages: Arc<dyn Pages>) -> Self {
         self.pages = Some(pages);
