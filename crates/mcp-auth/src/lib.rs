@@ -51,6 +51,9 @@ pub mod access_token;
 #[cfg(feature = "authorization-server")]
 pub mod authorization_server;
 mod build_error;
+#[cfg(all(any(test, fuzzing), feature = "authorization-server"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod net;
 pub mod oauth;
 pub mod resource_server;

@@ -104,9 +104,8 @@ impl GrantAdministration {
     #[cfg(feature = "authorization-server")]
     pub(crate) async fn end_client(&self, client: &ClientId) -> Result<(), StoreError> {
         let reason = "the registration of its client was ended";
-        for (key, loaded) in self.grants.with_unredeemed(&by_client(client)).await? {
-            self.grants.end(&key, &loaded.value, reason).await?;
-        }
+        let found = self.grants.with_unredeemed(&by_client(client)).await?;
+        self.grants.end_each(found, reason).await?;
         Ok(())
     }
 }
@@ -136,10 +135,7 @@ impl Grants {
         reason: &'static str,
     ) -> Result<usize, StoreError> {
         let found = self.under(index).await?;
-        for (key, loaded) in &found {
-            self.end(key, &loaded.value, reason).await?;
-        }
-        Ok(found.len())
+        self.end_each(found, reason).await
     }
 
     /// Ends the one grant of this name under an index name; says whether there was one.
@@ -152,6 +148,7 @@ impl Grants {
         for (key, loaded) in self.under(index).await? {
             if key.to_string() == name {
                 self.end(&key, &loaded.value, reason).await?;
+                self.tell_upstream([loaded.value]);
                 return Ok(true);
             }
         }
@@ -186,6 +183,26 @@ impl Grants {
         }
     }
 
+    /// Ends these grants and tells the upstream of those that were; says how many there were.
+    async fn end_each(
+        &self,
+        found: Vec<(RecordKey, LoadedGrant)>,
+        reason: &'static str,
+    ) -> Result<usize, StoreError> {
+        let mut ended = Vec::new();
+        let mut result = Ok(());
+        for (key, loaded) in found {
+            result = self.end(&key, &loaded.value, reason).await;
+            if result.is_err() {
+                break;
+            }
+            ended.push(loaded.value);
+        }
+        let count = ended.len();
+        self.tell_upstream(ended);
+        result.map(|()| count)
+    }
+
     async fn end(
         &self,
         key: &RecordKey,
@@ -195,7 +212,6 @@ impl Grants {
         self.records.remove(key).await?;
         // An index holds hashed keys, which do not say what the cache knows the grant by.
         self.cache.clear();
-        self.tell_upstream(grant);
         tracing::info!(
             event = "grant_revoked",
             reason,

@@ -117,19 +117,20 @@ impl Grants {
         Ok(())
     }
 
-    /// Tells the upstream that a grant which was just ended is over, without keeping anybody waiting:
-    /// what it held for us is of no use to anybody now.
-    pub(crate) fn tell_upstream(&self, ended: &Grant) {
-        let Some(token) = ended.upstream.refresh_token() else {
-            return;
-        };
-        if tokio::runtime::Handle::try_current().is_err() {
+    /// Tells the upstream that these grants, which were just ended, are over: what it held for us is of
+    /// no use to anybody now. It keeps nobody waiting, and it tells one after the other.
+    pub(crate) fn tell_upstream(&self, ended: impl IntoIterator<Item = Grant>) {
+        let ended = ended.into_iter();
+        let tokens: Vec<_> = ended.filter_map(|g| g.upstream.refresh_token()).collect();
+        if tokens.is_empty() || tokio::runtime::Handle::try_current().is_err() {
             return;
         }
         let upstream = Arc::clone(&self.upstream);
         tokio::spawn(async move {
-            if let Err(error) = upstream.revoke(&token).await {
-                tracing::warn!(event = "upstream_not_revoked", fault = "upstream", reason = %error);
+            for token in &tokens {
+                if let Err(error) = upstream.revoke(token).await {
+                    tracing::warn!(event = "upstream_not_revoked", fault = "upstream", reason = %error);
+                }
             }
         });
     }

@@ -12,6 +12,7 @@ use super::{
     AuthorizationServer, Lifetimes, NotAdmitted,
     authorization_request::CheckedRequest,
     connected_apps::{self, PendingVisit},
+    not_admitted,
     pages::ErrorPageKind,
     paths,
     pending::{LoginHandle, PendingAuthorization},
@@ -149,14 +150,14 @@ impl Callback {
             (Err(LoginError::Over(error)), Pending::Client(pending)) => {
                 pending.request().fail(server, error)
             }
-            (Err(LoginError::NotAdmitted(_)), Pending::Client(pending)) => {
-                pending.request().fail(server, OAuthErrorCode::AccessDenied)
+            (Err(LoginError::NotAdmitted(refusal)), Pending::Client(pending)) => {
+                not_admitted::turn_back(server, request, pending.request(), &refusal)
             }
             (Err(LoginError::Over(error)), Pending::Visit(_)) => {
                 connected_apps::not_signed_in(server, request, error)
             }
             (Err(LoginError::NotAdmitted(refusal)), Pending::Visit(_)) => {
-                server.page(request, ErrorPageKind::NotAdmitted, refusal.reason)
+                not_admitted::tell(server, request, &refusal, None)
             }
         };
         self.handle.forget(&server.public_url, &mut response);
@@ -239,7 +240,10 @@ impl Callback {
         let verifier = verifier.ok_or(LoginError::Over(OAuthErrorCode::ServerError))?;
         let callback = server.public_url.join(paths::CALLBACK);
         match server.upstream.redeem(code, &verifier, &callback).await {
-            Ok(login) => Ok(login),
+            Ok(UpstreamLogin { tokens, identity }) => {
+                let identity = identity.with_namespace(server.upstream.namespace());
+                Ok(UpstreamLogin::new(tokens, identity))
+            }
             Err(error) => {
                 tracing::error!(event = "upstream_login_failed", fault = "upstream", reason = %Causes(&error));
                 Err(self.failed(server, error).await)
@@ -305,11 +309,6 @@ pub(super) async fn admitted(
     Ok(scopes)
 }
 
-/// The user's name here: unique among all upstreams, for ever.
-pub(super) fn subject_of(server: &AuthorizationServer, login: &UpstreamLogin) -> String {
-    format!("{}|{}", server.upstream.namespace(), login.identity.subject)
-}
-
 /// Writes the grant, for as long as its code lives, and then the code.
 async fn grant(
     server: &AuthorizationServer,
@@ -322,7 +321,7 @@ async fn grant(
     let handle = GrantHandle::generate(&*server.random);
     let code = AuthorizationCode::new(server.random.token());
     let grant = Grant {
-        subject: subject_of(server, login),
+        subject: login.identity.full_subject(),
         client: asked.client().clone(),
         client_name: asked.client_name().map(str::to_owned),
         resource: asked.resource().clone(),

@@ -62,6 +62,8 @@ mod cookies;
 mod dynamic_registration;
 mod enterprise;
 mod form_body;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod initial_access_token;
 mod introspect;
 mod invisible;
@@ -69,6 +71,7 @@ mod jwks;
 mod lifetimes;
 mod limits;
 mod metadata;
+mod not_admitted;
 mod own_host;
 mod own_page;
 pub mod pages;
@@ -88,7 +91,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 
-pub use admission::{Admission, AdmitEveryone, Admitted, NotAdmitted};
+pub use admission::{Admission, AdmissionRule, AdmitEveryone, Admitted, NotAdmitted};
 pub(crate) use connected_apps::ConnectedApps;
 pub(crate) use dynamic_registration::DynamicRegistration;
 pub use enterprise::EnterpriseIssuer;

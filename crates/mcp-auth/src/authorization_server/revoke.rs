@@ -41,7 +41,7 @@ async fn revoked(server: &AuthorizationServer, request: &Request<Bytes>) -> Resu
         .grants
         .revoke(&handle, "its client revoked it")
         .await?;
-    server.grants.tell_upstream(&grant);
+    server.grants.tell_upstream([grant]);
     Ok(())
 }
 

@@ -8,6 +8,8 @@ mod client;
 mod error_code;
 #[cfg(feature = "authorization-server")]
 mod form;
+#[cfg(all(any(test, fuzzing), feature = "authorization-server"))]
+pub(crate) mod fuzz;
 mod issuer;
 pub(crate) mod jose;
 mod metadata;

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use mcp_auth::{
     BuildError, DcrShim,
     authorization_server::clients::PreregisteredClients,
-    oauth::{AuthorizationCode, CodeVerifier, PublicUrl, RefreshToken, Scopes},
+    oauth::{
+        AuthorizationCode, CodeVerifier, Issuer, PublicUrl, RefreshToken, ResourceIdentifier,
+        Scopes,
+    },
     store::{Capabilities, KeyRing},
     tier::ShimBuilder,
     upstream::{
@@ -32,6 +35,7 @@ fn refusal(builder: ShimBuilder<DcrShim>) -> String {
     refused.to_string()
 }
 
+/// CFG-05, CFG-07.
 #[tokio::test]
 async fn nothing_unsafe_is_built() {
     let public = || builder("https://mcp.example.com");
@@ -176,4 +180,40 @@ async fn an_argument_that_cannot_be_used_is_named() {
         assert!(said.starts_with(name), "{name}: {said}");
     }
     assert!(local().with_redirect_schemes(["myeditor"]).build().is_ok());
+}
+
+/// CFG-02, CFG-06.
+#[test]
+fn an_origin_or_issuer_that_protects_nobody_is_none() {
+    for bad in [
+        "http://mcp.example.com",
+        "http://10.0.0.7:8000",
+        "http://0.0.0.0:8000",
+        "https://mcp.example.com/path",
+        "https://mcp.example.com?x=1",
+        "https://mcp.example.com#f",
+        "https://user@mcp.example.com",
+        "https://user:pass@mcp.example.com",
+        "ftp://mcp.example.com",
+        "mcp.example.com",
+    ] {
+        assert!(PublicUrl::parse(bad).is_err(), "{bad}");
+    }
+    for bad in [
+        "http://id.example.com",
+        "https://id.example.com?x=1",
+        "https://id.example.com#f",
+        "https://user@id.example.com",
+    ] {
+        assert!(Issuer::parse(bad).is_err(), "{bad}");
+        let upstream = OAuthUpstream::with_issuer(bad, "client").build();
+        assert!(upstream.is_err(), "{bad}");
+    }
+    for bad in [
+        "https://mcp.example.com/mcp#f",
+        "https://user@mcp.example.com/mcp",
+        "http://mcp.example.com/mcp",
+    ] {
+        assert!(ResourceIdentifier::parse(bad).is_err(), "{bad}");
+    }
 }

@@ -1,7 +1,10 @@
 //! A client of the server under test, whose requests a test can bend.
 
 use http::{HeaderMap, StatusCode};
-use mcp_auth::{authorization_server::pages::ErrorPageKind, oauth::CodeVerifier};
+use mcp_auth::{
+    authorization_server::pages::ErrorPageKind,
+    oauth::{ClientId, CodeVerifier},
+};
 use mcp_auth_testkit::{
     Browser,
     browser::{Action, Callback, Decision, Page},
@@ -57,6 +60,10 @@ impl Client {
             "token_endpoint_auth_method": "client_secret_basic",
         });
         Self::registered(server, metadata).await
+    }
+
+    pub fn client_id(&self) -> ClientId {
+        ClientId::parse(&self.id).unwrap()
     }
 
     /// A good authorization request.

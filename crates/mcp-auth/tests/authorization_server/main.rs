@@ -17,6 +17,7 @@ mod proofs;
 #[path = "../flows/rig/switched_store.rs"]
 mod switched_store;
 
+mod admission;
 mod authorize;
 mod build;
 mod callback;
@@ -32,6 +33,7 @@ mod dpop_endpoint;
 mod dpop_proofs;
 mod dpop_tokens;
 mod identity_assertions;
+mod incidents;
 mod initial_access_token;
 mod introspect;
 mod jwt_access_tokens;

@@ -216,3 +216,44 @@ async fn a_login_that_ends_without_a_code_writes_nothing() {
     assert_eq!(back.error(), Some("server_error"));
     assert_eq!(witness.writes(), 0);
 }
+
+/// STO-17.
+#[tokio::test]
+async fn whatever_must_not_be_guessed_is_long_and_new_each_time() {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    use std::collections::HashSet;
+
+    let server = Server::start().await;
+    let mut seen = HashSet::new();
+    for _ in 0..20 {
+        let client = Client::confidential(&server).await;
+        let mut browser = server.browser();
+        let back = crate::client::pending(&server, &mut browser, &client.request(&server)).await;
+        let csrf = browser.cookie(&server.url("/consent"), "mcp-auth-browser");
+        let state = back.state().unwrap().to_owned();
+        let done = crate::client::finish(&mut browser, back.url.as_str(), &client).await;
+        let code = done.code().unwrap().to_owned();
+        let tokens = token(&server, &client.redemption(&server, &code))
+            .await
+            .tokens();
+        let bits = |text: &str| {
+            let text = text
+                .rsplit('_')
+                .next()
+                .filter(|_| text.starts_with("mcp"))
+                .unwrap_or(text);
+            URL_SAFE_NO_PAD
+                .decode(text)
+                .map_or(0, |bytes| bytes.len() * 8)
+        };
+        for (what, value) in [("csrf", &csrf.unwrap()), ("state", &state), ("code", &code)] {
+            assert!(bits(value) >= 256, "{what}: {value}");
+            assert!(seen.insert(value.clone()), "{what} twice");
+        }
+        let secret = client.secret.clone().unwrap();
+        assert!(secret.len() >= 43);
+        for value in [secret, tokens.access, tokens.refresh] {
+            assert!(value.len() >= 43 && seen.insert(value));
+        }
+    }
+}

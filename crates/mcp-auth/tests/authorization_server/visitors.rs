@@ -396,6 +396,26 @@ async fn while_the_store_is_away_nothing_is_shown_and_nothing_changes() {
     assert_eq!(revoke_forms(page).len(), 1);
 }
 
+/// GRW-01.
+#[tokio::test]
+async fn visits_that_are_never_finished_are_not_stored() {
+    let clock = mcp_auth_testkit::MovingClock::starting_now();
+    let store = Arc::new(SwitchedStore::new(clock));
+    let kept = Arc::clone(&store);
+    let server = Server::builder(|tier| with_page(tier).with_store(kept).without_rate_limits())
+        .start()
+        .await;
+    let mut browser = server.browser();
+    for _ in 0..100 {
+        let visited = pending_visit(&server, &mut browser, "alice").await;
+        let code = visited.code().unwrap();
+        let without_code = visited.url.as_str().replace(code, "");
+        let page = browser.get(&without_code).await.unwrap();
+        assert_shows(page, ErrorPageKind::NotSignedIn);
+    }
+    assert_eq!(store.len(), 0);
+}
+
 /// ASC-14.
 #[tokio::test]
 async fn visits_are_limited_per_network() {

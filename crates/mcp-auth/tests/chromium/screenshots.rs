@@ -7,7 +7,7 @@
 
 use std::{env, path::PathBuf};
 
-use crate::{Chromium, Site, webdriver::Session};
+use crate::{Chromium, Site, site::sign_in_as_alice, webdriver::Session};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn screenshots() {
@@ -42,6 +42,8 @@ async fn screenshots() {
     }
     let branded = Site::start_branded().await;
     let branded_login = branded.login("Kitchen Helper").await;
+    let closed = Site::start_closed().await;
+    let closed_login = closed.login("Kitchen Helper").await;
     for (size, width, height) in [("phone", 390, 844), ("desktop", 1280, 800)] {
         for scheme in ["light", "dark"] {
             browser.set_viewport(width, height).await;
@@ -57,6 +59,14 @@ async fn screenshots() {
                 let picture = whole_page(&browser, width, height).await;
                 write(&folder, &format!("{page}-{size}-{scheme}"), &picture);
             }
+            browser.go(&closed_login.url).await;
+            browser.click("button[value=approve]").await;
+            browser.arrives_at(closed.upstream.issuer()).await;
+            sign_in_as_alice(&browser).await;
+            browser.find("a.button").await;
+            let picture = whole_page(&browser, width, height).await;
+            write(&folder, &format!("not-admitted-{size}-{scheme}"), &picture);
+            browser.forget_cookies().await;
             browser.go(&site.connected_apps_url()).await;
             let picture = whole_page(&browser, width, height).await;
             write(&folder, &format!("sign-in-{size}-{scheme}"), &picture);

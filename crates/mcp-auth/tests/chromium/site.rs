@@ -15,10 +15,12 @@ use axum::{
 };
 use mcp_auth::{
     DcrShim, Tier,
-    authorization_server::pages::{
-        Accent, Accents, BuiltInPages, HelpLink, Logo, LogoKind, ScopeDescriptions,
+    authorization_server::{
+        AdmissionRule,
+        pages::{Accent, Accents, BuiltInPages, HelpLink, Logo, LogoKind, ScopeDescriptions},
     },
     oauth::{ClientSecret, PublicUrl, Scopes},
+    tier::ShimBuilder,
     upstream::OAuthUpstream,
 };
 use mcp_auth_testkit::DemoUpstream;
@@ -45,7 +47,14 @@ impl Site {
 
     /// With the server under test reached by this name.
     pub(crate) async fn start_as(name: &str) -> Self {
-        Self::start_with(name, BuiltInPages::default()).await
+        Self::start_with(name, |tier| tier).await
+    }
+
+    /// With an operator who lets nobody in.
+    pub(crate) async fn start_closed() -> Self {
+        let nobody = AdmissionRule::subjects(["nobody"]);
+        let nobody = nobody.with_words("Ask it-help@recipes.example for access.");
+        Self::start_with("localhost", |tier| tier.with_admission(Arc::new(nobody))).await
     }
 
     /// With an operator's own logo, colours and link.
@@ -58,10 +67,13 @@ impl Site {
             .with_accents(accents)
             .with_logo(logo)
             .with_help_link(help.unwrap());
-        Self::start_with("localhost", pages).await
+        Self::start_with("localhost", |tier| tier.with_pages(Arc::new(pages))).await
     }
 
-    async fn start_with(name: &str, pages: BuiltInPages) -> Self {
+    async fn start_with(
+        name: &str,
+        change: impl FnOnce(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let origin = format!("http://{name}:{port}");
@@ -81,10 +93,8 @@ impl Site {
                     .with("recipes:write", "Add, change and delete recipes"),
             )
             .with_connected_apps()
-            .with_pages(Arc::new(pages))
-            .without_rate_limits()
-            .build()
-            .unwrap();
+            .without_rate_limits();
+        let tier = change(tier).build().unwrap();
         serve(listener, Router::new().fallback_service(tier.endpoints()));
         Self {
             origin,

@@ -106,6 +106,16 @@ impl Server {
         browser
     }
 
+    /// What sets the upstream's users apart: its issuer without the scheme.
+    pub fn namespace(&self) -> &str {
+        self.upstream.issuer().split_once("://").unwrap().1
+    }
+
+    /// A user of the upstream, as a principal is called.
+    pub fn subject(&self, user: &str) -> String {
+        format!("{}|user-{user}", self.namespace())
+    }
+
     /// What is running.
     pub fn tier(&self) -> Arc<DcrShim> {
         Arc::clone(&self.tier.lock().unwrap())

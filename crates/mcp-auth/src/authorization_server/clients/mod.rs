@@ -21,7 +21,11 @@ pub use client::{Client, ClientAuthenticationError, ClientKind};
 pub(super) use client::{ClientKeys, sha256};
 pub(super) use display_name::display_name;
 pub(super) use document::RemoteKeySets;
+#[cfg(any(test, fuzzing))]
+pub(super) use document::holds as document_holds;
 pub use document::{AllowClients, ClientDocuments};
+#[cfg(any(test, fuzzing))]
+pub(super) use dynamic::codec_holds;
 pub use dynamic::{ClientIdTooLong, DynamicClients, StoredRegistrations};
 pub(super) use dynamic::{IssueError, Managed, StoredRegistration};
 pub(crate) use dynamic::{RegisteredClients, StoredClients};

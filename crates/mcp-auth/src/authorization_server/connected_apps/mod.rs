@@ -13,7 +13,7 @@ use http::{Method, Request, Response, StatusCode};
 
 use super::{
     AuthorizationServer,
-    callback::{LoginError, admitted, subject_of},
+    callback::{LoginError, admitted},
     clients::PreregisteredClients,
     form_body,
     limits::Limit,
@@ -164,11 +164,7 @@ pub(super) async fn enter(
         ClientId::parse(&page).map_err(|_| LoginError::Over(OAuthErrorCode::ServerError))?;
     admitted(server, login, &client, &server.scopes).await?;
     let mut response = response::see_other(&page);
-    Visitor::new(server, subject_of(server, login), &login.identity).keep(
-        server,
-        apps,
-        &mut response,
-    );
+    Visitor::new(server, &login.identity).keep(server, apps, &mut response);
     tracing::info!(event = "connected_apps_entered");
     Ok(response)
 }

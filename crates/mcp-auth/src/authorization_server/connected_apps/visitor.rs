@@ -35,18 +35,14 @@ const ASSOCIATED: &[u8] = b"";
 const MAX_NAME: usize = 100;
 
 impl Visitor {
-    pub(super) fn new(
-        server: &AuthorizationServer,
-        subject: String,
-        identity: &UpstreamIdentity,
-    ) -> Self {
+    pub(super) fn new(server: &AuthorizationServer, identity: &UpstreamIdentity) -> Self {
         let claims = ["email", "preferred_username", "login", "name"];
         let name = claims.iter().find_map(|claim| {
             let text = identity.claims.get(*claim)?.as_str()?;
             Some(text.chars().take(MAX_NAME).collect())
         });
         Self {
-            subject,
+            subject: identity.full_subject(),
             name,
             id: server.random.token(),
             signed_in_at: server.clock.now(),

@@ -151,7 +151,7 @@ impl ErrorPageKind {
     }
 }
 
-/// Everything an error page says: fixed words, and nothing that was sent.
+/// Everything an error page says: fixed words, the operator's, and nothing that was sent.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ErrorPage<'a> {
@@ -167,6 +167,11 @@ pub struct ErrorPage<'a> {
     pub next: &'static [&'static str],
     /// How it is done in a host (its name, then the words), where that differs.
     pub hosts: &'static [(&'static str, &'static str)],
+    /// Words of the operator's own, if there are any for this.
+    pub words: Option<ShownText<'a>>,
+    /// Where the page should link to, for the person to go back to the client, which is told of the
+    /// refusal then; a registered redirection URI of it.
+    pub back_to_client: Option<ShownText<'a>>,
     /// The stable name of the refusal.
     pub reason: &'static str,
     /// Finds the log line of this refusal.
@@ -198,6 +203,8 @@ impl<'a> ErrorPage<'a> {
             what,
             next,
             hosts,
+            words: None,
+            back_to_client: None,
             reason,
             correlation: ShownText::new(correlation),
             nonce,

@@ -29,6 +29,7 @@ pub(crate) use consent_page::document_host;
 pub use error_page::{ErrorPage, ErrorPageKind};
 pub use form_fields::FormFields;
 pub use help_link::HelpLink;
+pub(crate) use html_or_json::prefers_json;
 pub use logo::{Logo, LogoKind};
 pub use moment::Moment;
 pub(crate) use page_response::page_response;

@@ -260,6 +260,12 @@ pub(super) const fn invalid_client(reason: &'static str) -> TokenError {
     TokenError::Refused(OAuthErrorCode::InvalidClient, reason)
 }
 
+/// Whether a client can be read out of these, whoever it is.
+#[cfg(any(test, fuzzing))]
+pub(in super::super) fn names_a_client(headers: &HeaderMap, form: &Form) -> bool {
+    Presented::read(headers, form).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -54,7 +54,8 @@ pub(super) async fn redeem(
     ))?;
     let claims = verified(issuer, &assertion).await?;
     let checked = Checked::of(server, client, form, issuer, &claims)?;
-    let identity = UpstreamIdentity::new(checked.user.clone(), claims.other.clone());
+    let identity = UpstreamIdentity::new(checked.user.clone(), claims.other.clone())
+        .with_namespace(issuer.namespace());
     let admitted = server
         .admission
         .admit(&identity, client.id(), &checked.scopes)
@@ -71,7 +72,7 @@ pub(super) async fn redeem(
         Insert::Inserted => {}
         Insert::Exists => return Err(TokenError::invalid_grant("the assertion was used before")),
     }
-    let subject = format!("{}|{}", issuer.namespace(), checked.user);
+    let subject = identity.full_subject();
     without_user::grant(server, client, subject, checked.resource, scopes, key).await
 }
 

@@ -10,6 +10,8 @@ mod refresh_token;
 mod rotation;
 mod without_user;
 
+#[cfg(any(test, fuzzing))]
+pub(super) use client_authentication::names_a_client;
 pub(super) use client_authentication::{Caller, authenticate, identify};
 pub(super) use rotation::PresentedToken;
 

@@ -80,6 +80,18 @@ impl Document {
     }
 }
 
+/// Whatever is read as a document of this client is one that a person can be asked about.
+#[cfg(any(test, fuzzing))]
+pub(super) fn holds(json: &[u8], id: &ClientId) {
+    if let Ok(document) = Document::parse(json, id, &[]) {
+        assert!(!document.differs_from(&document));
+        let metadata = document.metadata;
+        assert!(!metadata.redirect_uris.is_empty());
+        let name = metadata.client_name.as_deref();
+        assert!(name.is_some() && name.and_then(display_name).as_deref() == name);
+    }
+}
+
 impl Members {
     fn document(self, redirect_schemes: &[String]) -> Result<Document, &'static str> {
         if self.client_secret.is_some() || self.client_secret_expires_at.is_some() {

@@ -30,6 +30,17 @@ use fetch::Fetcher;
 use metadata::{Document, DocumentKeys};
 use url::DocumentUrl;
 
+/// What is read as a document, and what is read as the URL of one, is held to what must be true of it.
+#[cfg(any(test, fuzzing))]
+pub(in crate::authorization_server) fn holds(document: &[u8], id: &ClientId) {
+    metadata::holds(document, id);
+    if let Ok(url) = DocumentUrl::parse(id) {
+        // The host that a person is shown is the one that is asked.
+        assert_eq!(url.uri().host(), url.host().split(':').next());
+        assert_eq!(url.uri().to_string(), id.as_str());
+    }
+}
+
 /// Resolves identifiers that are URLs.
 #[derive(Debug)]
 pub(crate) struct DocumentClients {

@@ -98,6 +98,15 @@ pub(super) fn decode(
     Some((metadata, issued_at))
 }
 
+/// Whatever is read is written and read again as the same.
+#[cfg(any(test, fuzzing))]
+pub(in crate::authorization_server) fn holds(bytes: &[u8]) {
+    if let Some((metadata, issued_at)) = decode(bytes, &[]) {
+        let again = decode(&encode(&metadata, issued_at), &[]);
+        assert_eq!(again, Some((metadata, issued_at)));
+    }
+}
+
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
