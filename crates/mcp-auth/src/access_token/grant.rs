@@ -12,7 +12,7 @@ use crate::{
         ResourceIdentifier, Scopes, Timestamp,
     },
     store::{IndexName, RecordKey},
-    upstream::UpstreamTokens,
+    upstream::{UpstreamToken, UpstreamTokens},
 };
 
 /// What a grant is found by: random, and told to nobody but inside tokens.
@@ -199,6 +199,16 @@ impl UpstreamState {
         self.refresh
             .as_ref()
             .map(|token| RefreshToken::new(token.as_str()))
+    }
+
+    /// What is given back to the upstream when the grant ends: what renews the others, or all there is.
+    pub(crate) fn to_give_back(&self) -> Option<UpstreamToken> {
+        match self.refresh_token() {
+            Some(token) => Some(UpstreamToken::Refresh(token)),
+            None => self
+                .is_held()
+                .then(|| UpstreamToken::Access(self.access_token())),
+        }
     }
 
     /// Whether the access token can be used at this moment, as far as the upstream said.

@@ -9,8 +9,8 @@ use std::{
 use super::{Grant, GrantHandle, Principal, upstream_token::GrantUpstream};
 use crate::{
     oauth::{Clock, Issuer, Random, Timestamp},
-    store::{Insert, Loaded, RecordKey, Records, Replace, StoreError, Version},
-    upstream::Upstream,
+    store::{IndexName, Insert, Loaded, RecordKey, Records, Replace, StoreError, Version},
+    upstream::{Upstream, UpstreamToken},
 };
 
 /// Loads, swaps and revokes grants; keeps those just checked for the revocation bound.
@@ -117,22 +117,75 @@ impl Grants {
         Ok(())
     }
 
+    /// Ends a grant, and the upstream tokens behind it.
+    pub(crate) async fn revoke_and_tell(
+        &self,
+        handle: &GrantHandle,
+        grant: Grant,
+        reason: &'static str,
+    ) -> Result<(), StoreError> {
+        self.revoke(handle, reason).await?;
+        self.tell_upstream([grant]);
+        Ok(())
+    }
+
     /// Tells the upstream that these grants, which were just ended, are over: what it held for us is of
     /// no use to anybody now. It keeps nobody waiting, and it tells one after the other.
+    ///
+    /// Many upstreams end everything of a user with one token. They are told when the user's last grant
+    /// here ends: one host that signs out must not sign the others out.
     pub(crate) fn tell_upstream(&self, ended: impl IntoIterator<Item = Grant>) {
-        let ended = ended.into_iter();
-        let tokens: Vec<_> = ended.filter_map(|g| g.upstream.refresh_token()).collect();
-        if tokens.is_empty() || tokio::runtime::Handle::try_current().is_err() {
+        let ended = ended.into_iter().filter_map(|grant| {
+            let token = grant.upstream.to_give_back()?;
+            Some((grant.subject, token))
+        });
+        let ended: Vec<_> = ended.collect();
+        let grants = self.itself.upgrade();
+        let (Some(grants), false, Ok(runtime)) = (
+            grants,
+            ended.is_empty(),
+            tokio::runtime::Handle::try_current(),
+        ) else {
             return;
-        }
-        let upstream = Arc::clone(&self.upstream);
-        tokio::spawn(async move {
-            for token in &tokens {
-                if let Err(error) = upstream.revoke(token).await {
-                    tracing::warn!(event = "upstream_not_revoked", fault = "upstream", reason = %error);
-                }
+        };
+        runtime.spawn(async move {
+            for (subject, token) in &ended {
+                grants.give_back(subject, token).await;
             }
         });
+    }
+
+    async fn give_back(&self, subject: &str, token: &UpstreamToken) {
+        if !self.upstream.revokes_single_grants() && self.has_grants(subject).await {
+            tracing::info!(
+                event = "upstream_token_kept",
+                "the user has other grants, which the upstream might end too"
+            );
+            return;
+        }
+        if let Err(error) = self.upstream.revoke(token).await {
+            tracing::warn!(event = "upstream_not_revoked", fault = "upstream", reason = %error);
+        }
+    }
+
+    /// Whether a user has any live grant; what cannot be told counts as one.
+    async fn has_grants(&self, subject: &str) -> bool {
+        let index = IndexName::new("subject", subject.as_bytes());
+        let mut cursor = None;
+        while let Ok(page) = self.records.list(&index, cursor.as_ref(), 20).await {
+            for key in page.keys {
+                match self.records.load::<Grant>(&key).await {
+                    Ok(Some(loaded)) if is_redeemed(&loaded.value) => return true,
+                    Ok(_) => {}
+                    Err(_) => return true,
+                }
+            }
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return false,
+            }
+        }
+        true
     }
 
     /// Whom a grant speaks for, if this process read it within the revocation bound.

@@ -188,11 +188,14 @@ impl Grants {
     ) -> Result<(), UpstreamTokenError> {
         let now = self.clock.now();
         loop {
-            let loaded = self
-                .load(handle)
-                .await
-                .map_err(away)?
-                .ok_or(UpstreamTokenError::GrantGone)?;
+            let Some(loaded) = self.load(handle).await.map_err(away)? else {
+                // It was ended meanwhile, and the upstream told of a token that is over: these are not.
+                let fresh = UpstreamState::new(tokens, now).to_give_back();
+                if let Some(fresh) = fresh.filter(|_| self.upstream.revokes_single_grants()) {
+                    let _ = self.upstream.revoke(&fresh).await;
+                }
+                return Err(UpstreamTokenError::GrantGone);
+            };
             if !loaded.value.upstream.has_refresh_token(used) {
                 return Ok(()); // a later holder was faster; its tokens are newer
             }

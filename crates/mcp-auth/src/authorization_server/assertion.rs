@@ -31,11 +31,24 @@ pub(super) struct Claims {
     pub(super) jti: Option<String>,
     /// Those of an identity assertion (ID-JAG).
     pub(super) client_id: Option<String>,
-    pub(super) resource: Option<String>,
+    resource: Option<Audience>,
+    /// The part of its issuer that its subject belongs to.
+    pub(super) tenant: Option<String>,
+    /// Ours; there is none.
+    pub(super) aud_tenant: Option<serde::de::IgnoredAny>,
+    /// What it allows beyond scopes.
+    pub(super) authorization_details: Option<serde::de::IgnoredAny>,
+    /// The key it is bound to (RFC 7800 §3.1).
+    pub(super) cnf: Option<Confirmation>,
     pub(super) scope: Option<String>,
     /// Whatever else is said of the subject.
     #[serde(flatten)]
     pub(super) other: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Confirmation {
+    pub(super) jkt: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -166,6 +179,15 @@ impl Claims {
                 matches!(audiences.as_slice(), [only] if only == reader)
             }
             None => false,
+        }
+    }
+
+    /// The resources it is for.
+    pub(super) fn resources(&self) -> &[String] {
+        match &self.resource {
+            None => &[],
+            Some(Audience::One(resource)) => std::slice::from_ref(resource),
+            Some(Audience::Several(resources)) => resources,
         }
     }
 

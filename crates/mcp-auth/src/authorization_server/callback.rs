@@ -265,9 +265,13 @@ impl Callback {
                 }
             }
             UpstreamError::Outage(_) => LoginError::Over(OAuthErrorCode::TemporarilyUnavailable),
-            UpstreamError::InvalidGrant | UpstreamError::Refused(_) => {
+            // Not a code of the upstream's: what anybody can send here leaves nothing behind.
+            UpstreamError::InvalidGrant => {
+                let (marker, _) = self.pending.used_marker(&self.handle);
+                let _ = server.records.remove(&marker).await;
                 LoginError::Over(OAuthErrorCode::ServerError)
             }
+            UpstreamError::Refused(_) => LoginError::Over(OAuthErrorCode::ServerError),
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::{
 pub struct EnterpriseIssuer {
     issuer: Issuer,
     namespace: String,
+    tenant: Option<String>,
     keys: Keys,
 }
 
@@ -48,6 +49,7 @@ impl EnterpriseIssuer {
     fn new(issuer: Issuer, keys: Keys) -> Self {
         Self {
             namespace: issuer.as_str().to_owned(),
+            tenant: None,
             issuer,
             keys,
         }
@@ -58,6 +60,13 @@ impl EnterpriseIssuer {
     /// vouched for here are the same, if both call them by the same name.
     pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
+        self
+    }
+
+    /// Of this tenant of its alone: the `tenant` that its assertions must name. Without one, assertions
+    /// that name a tenant are refused, because the same subject may be somebody else there.
+    pub fn for_tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.tenant = Some(tenant.into());
         self
     }
 }
@@ -71,6 +80,7 @@ pub(crate) struct TrustedIssuers(HashMap<String, TrustedIssuer>);
 pub(crate) struct TrustedIssuer {
     issuer: Issuer,
     namespace: String,
+    tenant: Option<String>,
     keys: ClientKeys,
 }
 
@@ -83,7 +93,7 @@ impl TrustedIssuers {
     ) -> Result<Self, BuildError> {
         const ARGUMENT: &str = "enterprise issuers";
         let remote = http.map(|http| Arc::new(RemoteKeySets::through(http, Arc::clone(clock))));
-        let mut trusted = HashMap::new();
+        let mut trusted: HashMap<String, TrustedIssuer> = HashMap::new();
         for issuer in issuers {
             if issuer.namespace.is_empty() || issuer.namespace.contains('|') {
                 let rule = "a namespace must not be empty and has no `|`";
@@ -107,12 +117,18 @@ impl TrustedIssuers {
                     ));
                 }
             };
+            let same = |other: &TrustedIssuer| other.namespace == issuer.namespace;
+            if trusted.values().any(same) {
+                let rule = "two of them have one namespace, so each could name the other's users";
+                return Err(BuildError::argument(ARGUMENT, rule));
+            }
             let name = issuer.issuer.as_str().to_owned();
             let known = trusted.insert(
                 name,
                 TrustedIssuer {
                     issuer: issuer.issuer,
                     namespace: issuer.namespace,
+                    tenant: issuer.tenant,
                     keys,
                 },
             );
@@ -135,6 +151,10 @@ impl TrustedIssuers {
 impl TrustedIssuer {
     pub(super) fn issuer(&self) -> &str {
         self.issuer.as_str()
+    }
+
+    pub(super) fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
     }
 
     pub(super) fn namespace(&self) -> &str {

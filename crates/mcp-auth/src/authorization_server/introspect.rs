@@ -31,7 +31,8 @@ async fn answered(
 ) -> Result<Response<Bytes>, TokenError> {
     let refused = |reason| TokenError::Refused(OAuthErrorCode::InvalidRequest, reason);
     let form = form_body::read(request).map_err(refused)?;
-    let client = authenticate(server, request, &form).await?;
+    let authenticated = authenticate(server, request, &form).await?;
+    let client = authenticated.who();
     // RFC 7662 §2.1: whoever asks has proved to be one of those who may.
     if !client.is_confidential() || !server.introspection.contains(client.id()) {
         return Err(TokenError::Refused(
@@ -40,6 +41,7 @@ async fn answered(
         ));
     }
     let token = AccessToken::new(form.get("token").ok_or(refused("no token"))?);
+    authenticated.spent(server).await?;
     for resource in &server.resources {
         match server.tokens.verify(&token, resource).await {
             Ok(principal) => {

@@ -54,7 +54,7 @@ async fn pushed(
     let invalid = |reason| TokenError::Refused(OAuthErrorCode::InvalidRequest, reason);
     let form = form_body::read(request).map_err(invalid)?;
     let client = authenticate(server, request, &form).await?;
-    let known = KnownClient::pushing(client, form);
+    let known = KnownClient::pushing(client.who().clone(), form);
     let checked = known
         .registered_redirect()
         .and_then(|redirect| known.checked(server, redirect));
@@ -66,6 +66,7 @@ async fn pushed(
         return Err(invalid("too large for a cookie"));
     }
     let (now, random) = (server.clock.now(), &*server.random);
+    client.spent(server).await?;
     let sealed = requests.seal(known.client().id(), known.form(), now, random);
     Ok(Pushed {
         request_uri: sealed.map_err(|_| invalid("too large for a request_uri"))?,

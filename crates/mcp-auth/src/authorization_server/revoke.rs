@@ -36,13 +36,15 @@ async fn revoked(server: &AuthorizationServer, request: &Request<Bytes>) -> Resu
         return Ok(());
     };
     // RFC 7009 §2.1: a client revokes what is its own.
-    caller.check_owns(&grant, "a token of another client")?;
-    server
+    caller
+        .who()
+        .check_owns(&grant, "a token of another client")?;
+    caller.spent(server).await?;
+    let reason = "its client revoked it";
+    Ok(server
         .grants
-        .revoke(&handle, "its client revoked it")
-        .await?;
-    server.grants.tell_upstream([grant]);
-    Ok(())
+        .revoke_and_tell(&handle, grant, reason)
+        .await?)
 }
 
 /// The grant that a token of ours belongs to, if both are good.

@@ -68,14 +68,50 @@ pub trait Upstream: std::fmt::Debug + Send + Sync {
     /// [`UpstreamError::InvalidGrant`] only when the upstream said so: it ends the user's grant.
     async fn refresh(&self, token: &RefreshToken) -> Result<UpstreamTokens, UpstreamError>;
 
-    /// Gives a refresh token back (RFC 7009); an upstream that has no such thing does nothing.
+    /// Gives a token back (RFC 7009); an upstream that has no such thing does nothing.
     ///
     /// # Errors
     ///
     /// When it could have been given back, and was not.
-    async fn revoke(&self, token: &RefreshToken) -> Result<(), UpstreamError> {
+    async fn revoke(&self, token: &UpstreamToken) -> Result<(), UpstreamError> {
         let _ = token;
         Ok(())
+    }
+
+    /// Whether giving a token back ends its own grant alone. Many upstreams end everything of the user
+    /// with it; they are told only when the user's last grant here ends.
+    fn revokes_single_grants(&self) -> bool {
+        false
+    }
+}
+
+/// A token of the upstream's that is given back.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum UpstreamToken {
+    /// With it go the access tokens it renewed.
+    Refresh(RefreshToken),
+    /// Where there is no refresh token.
+    Access(AccessToken),
+}
+
+impl UpstreamToken {
+    /// The `token_type_hint` (RFC 7009 §2.1).
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Refresh(_) => "refresh_token",
+            Self::Access(_) => "access_token",
+        }
+    }
+
+    /// The token itself, for the one request that gives it back.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        match self {
+            Self::Refresh(token) => token.expose(),
+            Self::Access(token) => token.expose(),
+        }
     }
 }
 

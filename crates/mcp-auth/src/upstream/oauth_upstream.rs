@@ -13,7 +13,8 @@ use oauth2::{CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope}
 use tokio::sync::Mutex;
 
 use super::{
-    ExpectedIssuer, Upstream, UpstreamAuthorization, UpstreamError, UpstreamLogin, UpstreamTokens,
+    ExpectedIssuer, Upstream, UpstreamAuthorization, UpstreamError, UpstreamLogin, UpstreamToken,
+    UpstreamTokens,
     discovery::{UpstreamEndpoints, discover, is_secure},
     revocation, token_request, userinfo,
 };
@@ -42,6 +43,7 @@ pub struct OAuthUpstream {
     scopes: Vec<String>,
     namespace: String,
     display_host: String,
+    revokes_single_grants: bool,
 }
 
 /// What discovery found, and when.
@@ -65,6 +67,7 @@ pub struct OAuthUpstreamBuilder {
     namespace: Option<String>,
     http: Option<Arc<dyn HttpClient>>,
     clock: Arc<dyn Clock>,
+    revokes_single_grants: bool,
 }
 
 impl OAuthUpstream {
@@ -234,8 +237,12 @@ impl Upstream for OAuthUpstream {
         token_request::refresh(self, token).await
     }
 
-    async fn revoke(&self, token: &RefreshToken) -> Result<(), UpstreamError> {
+    async fn revoke(&self, token: &UpstreamToken) -> Result<(), UpstreamError> {
         revocation::revoke(self, token).await
+    }
+
+    fn revokes_single_grants(&self) -> bool {
+        self.revokes_single_grants
     }
 }
 
@@ -251,6 +258,7 @@ impl OAuthUpstreamBuilder {
             namespace: None,
             http: None,
             clock: Arc::new(SystemClock),
+            revokes_single_grants: false,
         }
     }
 
@@ -264,6 +272,14 @@ impl OAuthUpstreamBuilder {
     /// With the endpoint where refresh tokens are given back (RFC 7009); an issuer's metadata names it.
     pub fn with_revocation_endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.revocation = Some(endpoint.into());
+        self
+    }
+
+    /// For a provider that ends one grant alone when a token is given back, so that it is told of each
+    /// that ends here. Without this it is told when a user's last grant ends, because many providers
+    /// end everything of a user at once.
+    pub const fn with_single_grant_revocation(mut self) -> Self {
+        self.revokes_single_grants = true;
         self
     }
 
@@ -372,6 +388,7 @@ impl OAuthUpstreamBuilder {
             client_secret: self.client_secret,
             http,
             clock: self.clock,
+            revokes_single_grants: self.revokes_single_grants,
             issuer,
             discovered: Mutex::new(Discovered {
                 endpoints: known.map(Arc::new),

@@ -9,15 +9,15 @@ use http::{
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::{OAuthUpstream, UpstreamError};
-use crate::{net::HttpError, oauth::RefreshToken};
+use super::{OAuthUpstream, UpstreamError, UpstreamToken};
+use crate::net::HttpError;
 
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// Sends the token to the upstream's revocation endpoint, if its metadata names one.
 pub(super) async fn revoke(
     upstream: &OAuthUpstream,
-    token: &RefreshToken,
+    token: &UpstreamToken,
 ) -> Result<(), UpstreamError> {
     let endpoints = upstream.endpoints().await?;
     let Some(endpoint) = &endpoints.revocation else {
@@ -44,11 +44,11 @@ pub(super) async fn revoke(
 fn request(
     upstream: &OAuthUpstream,
     endpoint: &str,
-    token: &RefreshToken,
+    token: &UpstreamToken,
 ) -> http::Result<Request<Bytes>> {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("token", token.expose());
-    form.append_pair("token_type_hint", "refresh_token");
+    form.append_pair("token_type_hint", token.hint());
     let mut request = Request::post(endpoint)
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(ACCEPT, "application/json");

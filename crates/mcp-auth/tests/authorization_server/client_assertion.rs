@@ -476,3 +476,85 @@ async fn a_client_that_signs_waits_for_its_document() {
         .await
         .refuses(503, "temporarily_unavailable");
 }
+
+/// CIM-09, AST-27. Live hosts sign although they need not, and address the token endpoint.
+#[tokio::test]
+async fn a_client_that_need_not_sign_may_address_the_token_endpoint() {
+    let signed = Signed::new(Algorithm::RS256).await;
+    signed.publish(json!({
+        "jwks": signed.signer.jwks(),
+        "token_endpoint_auth_methods_supported": ["none", "private_key_jwt"],
+    }));
+    let addressed = |jti: &str, audience: Value| {
+        let mut claims = signed.claims(jti);
+        claims["aud"] = audience;
+        signed.signer.sign(&claims)
+    };
+    let endpoint = signed.server.url("/token");
+    let code = signed.client.code(&signed.server).await;
+    for other in [json!("https://other.example/token"), json!([endpoint, "x"])] {
+        signed
+            .redeem(&code, &addressed("1", other))
+            .await
+            .refuses(401, "invalid_client");
+    }
+    signed
+        .redeem(&code, &addressed("2", json!(endpoint)))
+        .await
+        .tokens();
+}
+
+/// AST-19, AST-26. An assertion is spent by what it was good for, and by nothing else.
+#[tokio::test]
+async fn a_request_that_fails_spends_no_assertion_and_stores_nothing() {
+    let store = std::sync::Arc::new(crate::storage::Witness::default());
+    let host = DocumentHost::start().await.unwrap();
+    let signer = Signer::generate(Algorithm::ES256, "k1");
+    let documents = mcp_auth::authorization_server::clients::ClientDocuments::new()
+        .with_development_ca(host.ca_pem());
+    let kept = store.clone();
+    let server = Server::builder(move |tier| {
+        tier.with_client_documents(documents)
+            .with_store(kept)
+            .with_key_ring(mcp_auth::store::KeyRing::parse(crate::harness::KEY).unwrap())
+    })
+    .start()
+    .await;
+    let client = client(&host.url("/client.json"));
+    let signed = Signed {
+        host,
+        server,
+        client,
+        signer,
+    };
+    signed.publish(json!({ "jwks": signed.signer.jwks() }));
+    let code = signed.client.code(&signed.server).await;
+    let assertion = signed.signer.sign(&signed.claims("1"));
+    let before = store.writes();
+    let form = signed.client.redemption(&signed.server, &code);
+    for (name, value, error) in [
+        ("code_verifier", "x".repeat(43), "invalid_grant"),
+        (
+            "redirect_uri",
+            "http://127.0.0.1/other".to_owned(),
+            "invalid_grant",
+        ),
+        ("code", "unknown".to_owned(), "invalid_grant"),
+        (
+            "resource",
+            "https://other.example/".to_owned(),
+            "invalid_target",
+        ),
+    ] {
+        let wrong = signed.with_assertion(form.clone().with(name, &value), &assertion);
+        token(&signed.server, &wrong).await.refuses(400, error);
+    }
+    let bare = Parameters::default()
+        .and("grant_type", "refresh_token")
+        .and("client_id", &signed.client.id);
+    token(&signed.server, &signed.with_assertion(bare, &assertion))
+        .await
+        .refuses(400, "invalid_request");
+    assert_eq!(store.writes(), before);
+    signed.redeem(&code, &assertion).await.tokens();
+}

@@ -173,6 +173,16 @@ async fn refuses_assertion_that_is_not_good_and_spends_nothing() {
         with("iat", json!(now + 3600)),
         with("sub", json!("")),
         with("scope", json!("a\"b")),
+        with("tenant", json!("other")),
+        with("aud_tenant", json!("ours")),
+        with("authorization_details", json!([])),
+        with(
+            "cnf",
+            json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }),
+        ),
+        with("cnf", json!({ "x5t#S256": "abc" })),
+        with("resource", json!([])),
+        with("resource", json!(["https://other.example/mcp"])),
         with("jti", json!("")),
         without("iss"),
         without("sub"),
@@ -387,4 +397,41 @@ async fn a_client_with_a_document_brings_one_and_keys_come_from_the_enterprise()
     token(&other, &request)
         .await
         .refuses(400, "unsupported_grant_type");
+}
+
+/// EMA-04, EMA-12. The same subject of another tenant is somebody else.
+#[tokio::test]
+async fn a_tenant_of_an_issuer_is_held_to() {
+    let signer = Signer::generate(Algorithm::RS256, "k1");
+    let issuer = EnterpriseIssuer::with_jwks(Issuer::parse(IDP).unwrap(), signer.jwks());
+    let host = json!([{
+        "client_id": "host", "client_secret": SECRET, "grant_types": [JWT_BEARER],
+    }]);
+    let clients = PreregisteredClients::parse_json(&host.to_string()).unwrap();
+    let server = Server::builder(move |tier| {
+        tier.with_preregistered_clients(clients)
+            .with_enterprise_issuers([issuer.for_tenant("ours")])
+    })
+    .start()
+    .await;
+    let enterprise = Enterprise { server, signer };
+    for (tenant, good) in [
+        (json!("ours"), true),
+        (json!("other"), false),
+        (Value::Null, false),
+    ] {
+        let mut claims = enterprise.claims(&tenant.to_string());
+        claims["tenant"] = tenant;
+        let answer = enterprise.redeem(&enterprise.sign(&claims)).await;
+        assert_eq!(answer.status == 200, good, "{}", answer.body);
+    }
+}
+
+/// EMA-05. The resource may stand in a list; the one of ours is meant.
+#[tokio::test]
+async fn a_list_of_resources_is_read() {
+    let enterprise = Enterprise::new().await;
+    let mut claims = enterprise.claims("1");
+    claims["resource"] = json!(["https://other.example/mcp", enterprise.server.mcp_url()]);
+    enterprise.redeem(&enterprise.sign(&claims)).await.tokens();
 }

@@ -52,4 +52,5 @@ mod stored_registrations;
 mod token_code;
 mod token_refresh;
 mod token_request;
+mod upstream_told;
 mod visitors;

@@ -257,3 +257,24 @@ async fn whatever_must_not_be_guessed_is_long_and_new_each_time() {
         }
     }
 }
+
+/// GRW-01. A code that is none of the upstream's leaves nothing behind.
+#[tokio::test]
+async fn an_invented_code_of_the_upstream_leaves_no_record() {
+    let store = Arc::new(MemoryStore::new());
+    let kept = store.clone();
+    let ring = || mcp_auth::store::KeyRing::parse(crate::harness::KEY).unwrap();
+    let server = Server::builder(move |tier| tier.with_store(kept).with_key_ring(ring()))
+        .start()
+        .await;
+    let client = Client::public(&server).await;
+    let before = store.len();
+    for _ in 0..3 {
+        let mut browser = server.browser();
+        let pending = crate::client::pending(&server, &mut browser, &client.request(&server)).await;
+        let state = crate::client::Redirect::of(&pending).all("state")[0].clone();
+        let url = server.url(&format!("/callback?code=invented&state={state}"));
+        crate::client::finish(&mut browser, &url, &client).await;
+    }
+    assert_eq!(store.len(), before);
+}

@@ -355,3 +355,43 @@ async fn an_upstream_that_is_away_spends_nothing() {
     server.clock.advance(Duration::from_secs(60));
     token(&server, &client.refreshing(&refresh)).await.tokens();
 }
+
+/// ASR-10. An absolute end that the operator moves nearer counts at once, and never as an answer that
+/// is worth nothing.
+#[tokio::test]
+async fn a_grant_past_its_new_absolute_end_is_over() {
+    let store = std::sync::Arc::new(mcp_auth::store::MemoryStore::new());
+    let (kept, again) = (store.clone(), store);
+    let ring = || mcp_auth::store::KeyRing::parse(crate::harness::KEY).unwrap();
+    let server = Server::builder(move |tier| tier.with_store(kept).with_key_ring(ring()))
+        .start()
+        .await;
+    let client = Client::public(&server).await;
+    let tokens = client.tokens(&server).await;
+    server.clock.advance(Duration::from_secs(10 * 24 * 3600));
+    server.restart(|tier| {
+        tier.with_store(again)
+            .with_key_ring(ring())
+            .with_grant_lifetime(Duration::from_secs(7 * 24 * 3600))
+    });
+    token(&server, &client.refreshing(&tokens.refresh))
+        .await
+        .refuses(400, "invalid_grant");
+}
+
+/// ASR-03. Off is off, also at an instance whose clock is a little behind.
+#[tokio::test]
+async fn without_grace_an_old_token_is_reuse_whatever_the_clock_says() {
+    let server = Server::builder(|tier| tier.with_refresh_grace(Duration::ZERO))
+        .start()
+        .await;
+    let client = Client::public(&server).await;
+    let old = client.tokens(&server).await;
+    token(&server, &client.refreshing(&old.refresh))
+        .await
+        .tokens();
+    server.clock.rewind(Duration::from_secs(30));
+    token(&server, &client.refreshing(&old.refresh))
+        .await
+        .refuses(400, "invalid_grant");
+}

@@ -21,7 +21,7 @@ use mcp_auth::{
     oauth::{ClientSecret, PublicUrl},
     store::KeyRing,
     tier::ShimBuilder,
-    upstream::OAuthUpstream,
+    upstream::{OAuthUpstream, OAuthUpstreamBuilder},
 };
 use mcp_auth_testkit::{Browser, DemoUpstream, MovingClock, ScriptedHost};
 use serde_json::{Value, json};
@@ -42,6 +42,7 @@ pub struct Server {
     /// A plain HTTP client without cookies, which follows no redirect.
     pub http: reqwest::Client,
     public_url: String,
+    tune_upstream: TuneUpstream,
     tier: Arc<Mutex<Arc<DcrShim>>>,
     serving: JoinHandle<()>,
 }
@@ -50,8 +51,11 @@ pub struct Server {
 pub struct ServerBuilder {
     change: Box<dyn FnOnce(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim> + Send>,
     public_url: Option<String>,
+    tune_upstream: TuneUpstream,
     clock: MovingClock,
 }
+
+type TuneUpstream = fn(OAuthUpstreamBuilder) -> OAuthUpstreamBuilder;
 
 impl Server {
     /// With the defaults of the tier.
@@ -66,6 +70,7 @@ impl Server {
         ServerBuilder {
             change: Box::new(change),
             public_url: None,
+            tune_upstream: |upstream| upstream,
             clock: MovingClock::starting_now(),
         }
     }
@@ -123,7 +128,8 @@ impl Server {
 
     /// Replaces the server process, memory and all: the address, the upstream and the clock stay.
     pub fn restart(&self, change: impl FnOnce(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim>) {
-        let tier = tier(&self.public_url, &self.upstream, &self.clock, change);
+        let tune = self.tune_upstream;
+        let tier = tier(&self.public_url, &self.upstream, &self.clock, tune, change);
         *self.tier.lock().unwrap() = Arc::new(tier);
     }
 }
@@ -132,6 +138,12 @@ impl ServerBuilder {
     /// Under this `https` origin, as behind a proxy that ends TLS.
     pub fn behind_tls(mut self, origin: &str) -> Self {
         self.public_url = Some(origin.to_owned());
+        self
+    }
+
+    /// With our client at the upstream changed before it is built.
+    pub fn with_upstream(mut self, tune: TuneUpstream) -> Self {
+        self.tune_upstream = tune;
         self
     }
 
@@ -147,7 +159,8 @@ impl ServerBuilder {
             .start()
             .await
             .unwrap();
-        let tier = tier(&public_url, &upstream, &self.clock, self.change);
+        let tune = self.tune_upstream;
+        let tier = tier(&public_url, &upstream, &self.clock, tune, self.change);
         let tier = Arc::new(Mutex::new(Arc::new(tier)));
         Server {
             upstream,
@@ -159,6 +172,7 @@ impl ServerBuilder {
                 .build()
                 .unwrap(),
             public_url,
+            tune_upstream: tune,
             serving: serve(listener, Arc::clone(&tier)),
             tier,
         }
@@ -169,15 +183,15 @@ fn tier(
     public_url: &str,
     upstream: &DemoUpstream,
     clock: &MovingClock,
+    tune_upstream: TuneUpstream,
     change: impl FnOnce(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim>,
 ) -> DcrShim {
     let clock = Arc::new(clock.clone());
     let upstream = OAuthUpstream::with_issuer(upstream.issuer(), upstream.client_id())
         .with_client_secret(ClientSecret::new(upstream.client_secret()))
         .with_scopes(["openid", "email"])
-        .with_clock(clock.clone())
-        .build()
-        .unwrap();
+        .with_clock(clock.clone());
+    let upstream = tune_upstream(upstream).build().unwrap();
     let public_url = PublicUrl::parse(public_url).unwrap();
     let mut builder = DcrShim::builder(public_url.clone(), Arc::new(upstream)).with_clock(clock);
     if !public_url.is_loopback() {

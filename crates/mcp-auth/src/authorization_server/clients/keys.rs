@@ -75,8 +75,15 @@ impl KeySet {
         kid: Option<&str>,
         algorithm: Algorithm,
     ) -> impl Iterator<Item = &DecodingKey> {
+        // A signature may name a key that its set has no name for.
+        let named = kid.filter(|kid| self.0.iter().any(|key| key.kid.as_deref() == Some(*kid)));
+        let unnamed = kid.is_some() && named.is_none();
         let fits = move |key: &&VerificationKey| {
-            kid.is_none_or(|kid| key.kid.as_deref() == Some(kid)) && key.verifies(algorithm)
+            let named = match named {
+                Some(kid) => key.kid.as_deref() == Some(kid),
+                None => !unnamed || key.kid.is_none(),
+            };
+            named && key.verifies(algorithm)
         };
         self.0
             .iter()
@@ -88,7 +95,9 @@ impl KeySet {
 
 impl VerificationKey {
     fn parse(value: &Value) -> Option<Self> {
-        let jwk: Jwk = serde_json::from_value(value.clone()).ok()?;
+        let mut members = value.clone();
+        members.as_object_mut()?.remove("alg"); // read below, by more names than the library knows
+        let jwk: Jwk = serde_json::from_value(members).ok()?;
         if !matches!(
             jwk.common.public_key_use,
             None | Some(PublicKeyUse::Signature)
@@ -138,6 +147,9 @@ impl VerificationKey {
 
 /// The algorithm of this name, if it is one of [`SIGNING_ALGORITHMS`].
 pub(crate) fn algorithm(name: &str) -> Option<Algorithm> {
+    if name == "Ed25519" {
+        return Some(Algorithm::EdDSA); // the same by its full name (RFC 9864 §2.2)
+    }
     SIGNING_ALGORITHM_NAMES
         .iter()
         .zip(SIGNING_ALGORITHMS)

@@ -1,7 +1,9 @@
 //! `grant_type=authorization_code` (RFC 6749 §4.1.3, OAuth 2.1 §4.1.3).
 
 use super::{
-    AuthorizationServer, Granted, TokenError, grant_expiry, proof, proof::Proof, rotation,
+    AuthorizationServer, Granted, TokenError, grant_expiry, proof,
+    proof::{OneTime, Proof},
+    rotation,
 };
 use crate::{
     access_token::{CodeState, Grant, GrantHandle, Key, RefreshState, code_key},
@@ -20,7 +22,7 @@ pub(super) async fn redeem(
     server: &AuthorizationServer,
     client: &Client,
     form: &Form,
-    mut proof: Option<Proof>,
+    mut once: OneTime,
 ) -> Result<Granted, TokenError> {
     let code = form.get("code").ok_or(TokenError::Refused(
         OAuthErrorCode::InvalidRequest,
@@ -35,15 +37,14 @@ pub(super) async fn redeem(
     loop {
         let loaded = server.grants.load(&handle).await?;
         let loaded = loaded.ok_or(TokenError::invalid_grant("the code's grant is gone"))?;
-        let state = check(server, client, form, proof.as_ref(), &loaded.value)?;
-        if let Some(proof) = &mut proof {
-            // First: a request that is sent once more as it was is no second use of its code.
-            proof.use_once(server).await?;
-        }
+        let state = check(server, client, form, once.proof(), &loaded.value)?;
+        // First: a request that is sent once more as it was is no second use of its code.
+        once.spend(server).await?;
         if state.redeemed {
+            let reason = "its code was used twice";
             server
                 .grants
-                .revoke(&handle, "its code was used twice")
+                .revoke_and_tell(&handle, loaded.value, reason)
                 .await?;
             return Err(TokenError::invalid_grant("the code was used before"));
         }
@@ -51,7 +52,7 @@ pub(super) async fn redeem(
         if state.expires_at <= now {
             return Err(TokenError::invalid_grant("the code is expired"));
         }
-        let key = proof.as_ref().map(Proof::key);
+        let key = once.key();
         let grant = redeemed(server, client, loaded.value, key);
         let expires_at = grant_expiry(server, &grant, now);
         if !server.keep_registered(client, expires_at).await? {

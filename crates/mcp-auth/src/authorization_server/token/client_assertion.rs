@@ -8,7 +8,7 @@ use crate::{
         clients::{Client, ResolveError},
         paths,
     },
-    oauth::{Form, OAuthErrorCode},
+    oauth::{Form, OAuthErrorCode, Timestamp},
     store::{Insert, RecordKey},
 };
 
@@ -36,12 +36,34 @@ pub(super) fn presented(form: &Form) -> Result<Option<Assertion<'_>>, TokenError
     }
 }
 
-/// Checks everything, then spends the assertion: it proves its client once.
+/// An assertion that is good, and that has not been used for anything yet.
+#[derive(Debug)]
+#[must_use = "it proves its client once"]
+pub(in super::super) struct UnspentAssertion {
+    name: RecordKey,
+    until: Timestamp,
+}
+
+impl UnspentAssertion {
+    /// From here on it proves nothing any more.
+    pub(super) async fn spend(&self, server: &AuthorizationServer) -> Result<(), TokenError> {
+        let spent = server
+            .records
+            .insert(&self.name, &(), self.until, Vec::new());
+        match spent.await? {
+            Insert::Inserted => Ok(()),
+            Insert::Exists => Err(invalid_client("the assertion was used before")),
+        }
+    }
+}
+
+/// Checks everything but whether it was used before: that is looked at when everything else about
+/// the request is right, so that no stranger fills the store and no mistake spends it.
 pub(super) async fn check(
     server: &AuthorizationServer,
     client: &Client,
     assertion: &Assertion<'_>,
-) -> Result<(), TokenError> {
+) -> Result<UnspentAssertion, TokenError> {
     if assertion
         .typ()
         .is_some_and(|typ| OTHER_TYPES.contains(&typ.as_str()))
@@ -58,9 +80,12 @@ pub(super) async fn check(
             "iss and sub of the assertion are not its client",
         ));
     }
+    // Whoever may come without an assertion gains nothing by one for another reader, and hosts that
+    // sign although they need not address the token endpoint, as RFC 7523 §3 allowed.
+    let lenient = server.token_endpoint_audience || !client.is_confidential();
     let token_endpoint = || server.public_url.join(paths::TOKEN);
-    let for_us = claims.is_for(server.issuer.as_str())
-        || (server.token_endpoint_audience && claims.is_for(&token_endpoint()));
+    let for_us =
+        claims.is_for(server.issuer.as_str()) || (lenient && claims.is_for(&token_endpoint()));
     if !for_us {
         return Err(invalid_client("the assertion is not for our issuer alone"));
     }
@@ -68,15 +93,10 @@ pub(super) async fn check(
         .check_times(server.clock.now())
         .map_err(invalid_client)?;
     let jti = claims.unique_name().map_err(invalid_client)?;
-    let spent = RecordKey::new("assertion", format!("{id}\n{jti}").as_bytes());
-    match server
-        .records
-        .insert(&spent, &(), until, Vec::new())
-        .await?
-    {
-        Insert::Inserted => Ok(()),
-        Insert::Exists => Err(invalid_client("the assertion was used before")),
-    }
+    Ok(UnspentAssertion {
+        name: RecordKey::new("assertion", format!("{id}\n{jti}").as_bytes()),
+        until,
+    })
 }
 
 fn keys_away(error: ResolveError) -> TokenError {

@@ -5,7 +5,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, header::AUTHORIZATION};
 use zeroize::Zeroizing;
 
-use super::{AuthorizationServer, TokenError, client_assertion};
+use super::{
+    AuthorizationServer, TokenError,
+    client_assertion::{self, UnspentAssertion},
+};
 use crate::{
     access_token::Grant,
     authorization_server::{
@@ -89,13 +92,46 @@ impl Caller {
     }
 }
 
+/// Somebody who proved to be who they are, if they have to, by something that may be good once.
+#[must_use = "what proved it has to be spent"]
+pub(in super::super) struct Authenticated<C> {
+    who: C,
+    assertion: Option<UnspentAssertion>,
+}
+
+impl<C> Authenticated<C> {
+    pub(in super::super) const fn who(&self) -> &C {
+        &self.who
+    }
+
+    /// Who it is, with what is to be spent once everything else is right.
+    pub(super) fn into_parts(self) -> (C, Option<UnspentAssertion>) {
+        (self.who, self.assertion)
+    }
+
+    /// Who it is, and what proved it is spent: for what has nothing else to spend.
+    pub(in super::super) async fn spent(
+        self,
+        server: &AuthorizationServer,
+    ) -> Result<C, TokenError> {
+        if let Some(assertion) = &self.assertion {
+            assertion.spend(server).await?;
+        }
+        Ok(self.who)
+    }
+}
+
 /// Finds the client and has it prove itself as it registered to.
 pub(in super::super) async fn authenticate(
     server: &AuthorizationServer,
     request: &Request<Bytes>,
     form: &Form,
-) -> Result<Client, TokenError> {
-    identify(server, request, form).await?.proved()
+) -> Result<Authenticated<Client>, TokenError> {
+    let identified = identify(server, request, form).await?;
+    Ok(Authenticated {
+        who: identified.who.proved()?,
+        assertion: identified.assertion,
+    })
 }
 
 /// The same, for what a client keeps doing while its document is out of reach.
@@ -103,12 +139,15 @@ pub(in super::super) async fn identify(
     server: &AuthorizationServer,
     request: &Request<Bytes>,
     form: &Form,
-) -> Result<Caller, TokenError> {
+) -> Result<Authenticated<Caller>, TokenError> {
     let presented = Presented::read(request.headers(), form)?;
     let client = match server.clients.resolve(&presented.id).await {
         Ok(client) => client,
         Err(ResolveError::DocumentUnavailable(_)) if presented.assertion.is_none() => {
-            return Ok(Caller::Named(presented.id));
+            return Ok(Authenticated {
+                who: Caller::Named(presented.id),
+                assertion: None,
+            });
         }
         Err(error) => return Err(unresolved(error)),
     };
@@ -118,9 +157,12 @@ pub(in super::super) async fn identify(
         return Err(TokenError::TooManySecrets);
     }
     let proved = match &presented.assertion {
-        Some(assertion) => client_assertion::check(server, &client, assertion).await,
+        Some(assertion) => client_assertion::check(server, &client, assertion)
+            .await
+            .map(Some),
         None => client
             .authenticate(presented.secret.as_ref())
+            .map(|()| None)
             .map_err(|_| invalid_client("the client did not prove itself")),
     };
     if matches!(
@@ -129,7 +171,10 @@ pub(in super::super) async fn identify(
     ) {
         limit.take_for(request.extensions(), id, &*server.clock);
     }
-    proved.map(|()| Caller::Proved(client))
+    Ok(Authenticated {
+        assertion: proved?,
+        who: Caller::Proved(client),
+    })
 }
 
 fn unresolved(error: ResolveError) -> TokenError {

@@ -1,6 +1,6 @@
 //! `grant_type=client_credentials`: a client that acts for itself (RFC 6749 §4.4, OAuth 2.1 §4.2).
 
-use super::{AuthorizationServer, Granted, TokenError, proof, proof::Proof, without_user};
+use super::{AuthorizationServer, Granted, TokenError, proof::OneTime, without_user};
 use crate::{
     authorization_server::clients::{Client, ClientKind},
     oauth::{Form, OAuthErrorCode},
@@ -12,7 +12,7 @@ pub(super) async fn redeem(
     server: &AuthorizationServer,
     client: &Client,
     form: &Form,
-    proof: Option<Proof>,
+    mut once: OneTime,
 ) -> Result<Granted, TokenError> {
     if client.kind() != ClientKind::Preregistered
         || !client.is_confidential()
@@ -33,6 +33,6 @@ pub(super) async fn redeem(
     let scopes = without_user::some(allowed.intersection(&asked))?;
     // RFC 9068 §5: a subject of its own kind, which no user can have.
     let subject = format!("|{}", client.id());
-    let key = proof::use_once(server, proof).await?;
-    without_user::grant(server, client, subject, resource, scopes, key).await
+    once.spend(server).await?;
+    without_user::grant(server, client, subject, resource, scopes, once.key()).await
 }

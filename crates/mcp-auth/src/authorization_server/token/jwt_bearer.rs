@@ -2,14 +2,14 @@
 //! who the user is and what the client may do (RFC 7523 §2.1, ID-JAG, MCP enterprise-managed
 //! authorization).
 
-use super::{AuthorizationServer, Granted, TokenError, proof, proof::Proof, without_user};
+use super::{AuthorizationServer, Granted, TokenError, proof::OneTime, without_user};
 use crate::{
     authorization_server::{
         assertion::{Assertion, Claims},
         clients::{Client, ResolveError},
         enterprise::TrustedIssuer,
     },
-    oauth::{Form, OAuthErrorCode, ResourceIdentifier, Scopes},
+    oauth::{Form, JwkThumbprint, OAuthErrorCode, ResourceIdentifier, Scopes},
     store::{Insert, RecordKey},
     upstream::UpstreamIdentity,
 };
@@ -22,7 +22,7 @@ pub(super) async fn redeem(
     server: &AuthorizationServer,
     client: &Client,
     form: &Form,
-    proof: Option<Proof>,
+    mut once: OneTime,
 ) -> Result<Granted, TokenError> {
     if !client.metadata().identity_assertions {
         return Err(TokenError::Refused(
@@ -53,7 +53,7 @@ pub(super) async fn redeem(
         "an assertion of an issuer that is not trusted",
     ))?;
     let claims = verified(issuer, &assertion).await?;
-    let checked = Checked::of(server, client, form, issuer, &claims)?;
+    let checked = Checked::of(server, client, form, issuer, &claims, once.key())?;
     let identity = UpstreamIdentity::new(checked.user.clone(), claims.other.clone())
         .with_namespace(issuer.namespace());
     let admitted = server
@@ -63,7 +63,7 @@ pub(super) async fn redeem(
         .map_err(|refusal| TokenError::invalid_grant(refusal.reason))?;
     let scopes = checked.scopes.intersection(&admitted.scopes);
     let scopes = without_user::some(scopes)?;
-    let key = proof::use_once(server, proof).await?;
+    once.spend(server).await?;
     match server
         .records
         .insert(&checked.spent, &(), checked.until, Vec::new())
@@ -73,7 +73,15 @@ pub(super) async fn redeem(
         Insert::Exists => return Err(TokenError::invalid_grant("the assertion was used before")),
     }
     let subject = identity.full_subject();
-    without_user::grant(server, client, subject, checked.resource, scopes, key).await
+    without_user::grant(
+        server,
+        client,
+        subject,
+        checked.resource,
+        scopes,
+        once.key(),
+    )
+    .await
 }
 
 /// What an assertion with every check passed says.
@@ -92,6 +100,7 @@ impl Checked {
         form: &Form,
         issuer: &TrustedIssuer,
         claims: &Claims,
+        key: Option<JwkThumbprint>,
     ) -> Result<Self, TokenError> {
         let refused = TokenError::invalid_grant;
         if claims.iss.as_deref() != Some(issuer.issuer()) {
@@ -109,18 +118,18 @@ impl Checked {
         }
         let user = claims.sub.as_deref().filter(|user| !user.is_empty());
         let user = user.ok_or(refused("the assertion names nobody"))?;
-        let named = claims.resource.as_deref();
-        let named = named.and_then(|resource| ResourceIdentifier::parse(resource).ok());
-        let resource = named
-            .filter(|resource| server.resources.contains(resource))
-            .ok_or(refused("the assertion is for no resource of ours"))?;
-        let asked_resource = form.resources().next().is_some();
-        if asked_resource && without_user::resource(server, form)? != resource {
-            return Err(TokenError::Refused(
-                OAuthErrorCode::InvalidTarget,
-                "another resource than the assertion's",
-            ));
+        if claims.tenant.as_deref() != issuer.tenant() {
+            return Err(refused("the assertion is of another tenant of its issuer"));
         }
+        if claims.aud_tenant.is_some() || claims.authorization_details.is_some() {
+            return Err(refused("the assertion says what is not understood here"));
+        }
+        if let Some(confirmation) = &claims.cnf
+            && (confirmation.jkt.is_none() || confirmation.jkt != key.map(|key| key.to_string()))
+        {
+            return Err(refused("the assertion is bound to another key"));
+        }
+        let resource = resource(server, form, claims)?;
         let jti = claims.unique_name().map_err(refused)?;
         let name = format!("{}\n{jti}", issuer.issuer());
         Ok(Self {
@@ -130,6 +139,40 @@ impl Checked {
             spent: RecordKey::new("id-jag", name.as_bytes()),
             until,
         })
+    }
+}
+
+/// The one resource of ours that the assertion is for and the request asks for.
+fn resource(
+    server: &AuthorizationServer,
+    form: &Form,
+    claims: &Claims,
+) -> Result<ResourceIdentifier, TokenError> {
+    let named = claims.resources().iter();
+    let ours: Vec<_> = named
+        .filter_map(|resource| ResourceIdentifier::parse(resource).ok())
+        .filter(|resource| server.resources.contains(resource))
+        .collect();
+    let none = TokenError::invalid_grant("the assertion is for no resource of ours");
+    if ours.is_empty() {
+        return Err(none);
+    }
+    if form.resources().next().is_some() {
+        let asked = without_user::resource(server, form)?;
+        return ours
+            .contains(&asked)
+            .then_some(asked)
+            .ok_or(TokenError::Refused(
+                OAuthErrorCode::InvalidTarget,
+                "another resource than the assertion's",
+            ));
+    }
+    match ours.as_slice() {
+        [only] => Ok(only.clone()),
+        _ => Err(TokenError::Refused(
+            OAuthErrorCode::InvalidTarget,
+            "the assertion is for several resources, and the request for none of them",
+        )),
     }
 }
 

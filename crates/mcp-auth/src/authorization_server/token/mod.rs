@@ -28,6 +28,7 @@ use crate::{
     oauth::{JwkThumbprint, OAuthErrorCode, RefreshToken, Scopes, Timestamp},
     store::StoreError,
 };
+use proof::OneTime;
 
 pub(super) async fn token(
     server: &AuthorizationServer,
@@ -54,24 +55,28 @@ async fn redeem(
     ))?;
     match grant_type {
         "authorization_code" => {
-            let client = authenticate(server, request, &form).await?;
+            let (client, assertion) = authenticate(server, request, &form).await?.into_parts();
             let proof = proof::of(server, request, client.wants_bound_tokens())?;
-            authorization_code::redeem(server, &client, &form, proof).await
+            let once = OneTime::new(assertion, proof);
+            authorization_code::redeem(server, &client, &form, once).await
         }
         "refresh_token" => {
-            let caller = identify(server, request, &form).await?;
+            let (caller, assertion) = identify(server, request, &form).await?.into_parts();
             let proof = proof::of(server, request, caller.wants_bound_tokens())?;
-            refresh_token::redeem(server, &caller, &form, proof).await
+            let once = OneTime::new(assertion, proof);
+            refresh_token::redeem(server, &caller, &form, once).await
         }
         "client_credentials" if server.client_credentials => {
-            let client = authenticate(server, request, &form).await?;
+            let (client, assertion) = authenticate(server, request, &form).await?.into_parts();
             let proof = proof::of(server, request, client.wants_bound_tokens())?;
-            client_credentials::redeem(server, &client, &form, proof).await
+            let once = OneTime::new(assertion, proof);
+            client_credentials::redeem(server, &client, &form, once).await
         }
         JWT_BEARER if !server.enterprise.is_empty() => {
-            let client = authenticate(server, request, &form).await?;
+            let (client, assertion) = authenticate(server, request, &form).await?.into_parts();
             let proof = proof::of(server, request, client.wants_bound_tokens())?;
-            jwt_bearer::redeem(server, &client, &form, proof).await
+            let once = OneTime::new(assertion, proof);
+            jwt_bearer::redeem(server, &client, &form, once).await
         }
         _ => Err(TokenError::Refused(
             OAuthErrorCode::UnsupportedGrantType,

@@ -3,15 +3,50 @@
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 
-use super::{AuthorizationServer, TokenError};
+use super::{AuthorizationServer, TokenError, client_assertion::UnspentAssertion};
 use crate::{
     access_token::{Asked, CheckedProof, ProofError},
     oauth::{JwkThumbprint, OAuthErrorCode},
 };
 
+/// What a token request brings that is good once: it is spent when everything else is right, however
+/// often a swap is tried again.
+#[derive(Debug)]
+pub(super) struct OneTime {
+    assertion: Option<UnspentAssertion>,
+    proof: Option<Proof>,
+}
+
+impl OneTime {
+    pub(super) const fn new(assertion: Option<UnspentAssertion>, proof: Option<Proof>) -> Self {
+        Self { assertion, proof }
+    }
+
+    /// The key that the client proved to have, if it did.
+    pub(super) fn key(&self) -> Option<JwkThumbprint> {
+        self.proof.as_ref().map(Proof::key)
+    }
+
+    /// The proof, to be held to the key that something is bound to.
+    pub(super) const fn proof(&self) -> Option<&Proof> {
+        self.proof.as_ref()
+    }
+
+    /// What was used before is a replay; this request may come here again.
+    pub(super) async fn spend(&mut self, server: &AuthorizationServer) -> Result<(), TokenError> {
+        if let Some(assertion) = self.assertion.take() {
+            assertion.spend(server).await?;
+        }
+        match &mut self.proof {
+            Some(proof) => proof.use_once(server).await,
+            None => Ok(()),
+        }
+    }
+}
+
 /// The proof of a token request: what is issued is bound to its key.
 ///
-/// It is used up once, when everything else is right, however often a swap is tried again.
+/// It is used up once, however often a swap is tried again.
 #[derive(Debug)]
 pub(super) struct Proof {
     checked: CheckedProof,
@@ -49,33 +84,18 @@ pub(super) fn of(
 }
 
 impl Proof {
-    pub(super) const fn key(&self) -> JwkThumbprint {
+    const fn key(&self) -> JwkThumbprint {
         self.checked.key()
     }
 
     /// A proof that was used before is a replay; this request may come here again.
-    pub(super) async fn use_once(
-        &mut self,
-        server: &AuthorizationServer,
-    ) -> Result<(), TokenError> {
+    async fn use_once(&mut self, server: &AuthorizationServer) -> Result<(), TokenError> {
         if let (Some(proofs), false) = (&server.proofs, self.used) {
             proofs.verifier.use_once(&self.checked).await?;
             self.used = true;
         }
         Ok(())
     }
-}
-
-/// Uses a proof up where nothing is tried again; what comes of it is bound to this key.
-pub(super) async fn use_once(
-    server: &AuthorizationServer,
-    proof: Option<Proof>,
-) -> Result<Option<JwkThumbprint>, TokenError> {
-    let Some(mut proof) = proof else {
-        return Ok(None);
-    };
-    proof.use_once(server).await?;
-    Ok(Some(proof.key()))
 }
 
 /// Holds a proof to the key that a code or a refresh token is bound to, if it is to one.

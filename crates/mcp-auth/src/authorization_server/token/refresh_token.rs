@@ -1,8 +1,11 @@
 //! `grant_type=refresh_token` with rotation (RFC 6749 §6, OAuth 2.1 §4.3).
 
 use super::{
-    AuthorizationServer, Caller, Granted, TokenError, authorization_code::check_resource,
-    grant_expiry, proof, proof::Proof, rotation,
+    AuthorizationServer, Caller, Granted, TokenError,
+    authorization_code::check_resource,
+    grant_expiry, proof,
+    proof::{OneTime, Proof},
+    rotation,
 };
 use crate::{
     access_token::{Grant, LoadedGrant, RefreshState},
@@ -18,7 +21,7 @@ pub(super) async fn redeem(
     server: &AuthorizationServer,
     caller: &Caller,
     form: &Form,
-    mut proof: Option<Proof>,
+    mut once: OneTime,
 ) -> Result<Granted, TokenError> {
     if !caller.may_refresh() {
         return Err(TokenError::Refused(
@@ -36,11 +39,9 @@ pub(super) async fn redeem(
         let loaded = server.grants.load(&token.handle).await?;
         let mut loaded =
             loaded.ok_or(TokenError::invalid_grant("no grant for this refresh token"))?;
-        let narrowed = check(server, caller, form, proof.as_ref(), &token, &loaded.value)?;
-        if let Some(proof) = &mut proof {
-            // First: a request that is sent once more as it was is no reuse of its token.
-            proof.use_once(server).await?;
-        }
+        let narrowed = check(server, caller, form, once.proof(), &token, &loaded.value)?;
+        // First: a request that is sent once more as it was is no reuse of its token.
+        once.spend(server).await?;
         if matches!(turn(server, &token, &loaded)?, Turn::Advance) {
             // Nothing is consumed while the upstream is away; nobody is asked while its token is good.
             loaded = server.grants.with_fresh_upstream(&token.handle).await?;
@@ -48,7 +49,7 @@ pub(super) async fn redeem(
         let asked = Asked {
             token: &token,
             narrowed,
-            key: proof.as_ref().map(Proof::key),
+            key: once.key(),
         };
         match turn(server, &token, &loaded)? {
             Turn::Advance => {
@@ -58,9 +59,10 @@ pub(super) async fn redeem(
             }
             Turn::Again => return Ok(granted(asked, loaded.value, loaded.expires_at)),
             Turn::Reuse => {
+                let reason = "an old refresh token was used again";
                 server
                     .grants
-                    .revoke(&token.handle, "an old refresh token was used again")
+                    .revoke_and_tell(&token.handle, loaded.value, reason)
                     .await?;
                 return Err(TokenError::invalid_grant(
                     "the refresh token was used before",
@@ -99,7 +101,8 @@ fn turn(
     }
     let before = token.generation.checked_add(1) == Some(state.generation);
     let grace = server.lifetimes.refresh_grace;
-    if before && server.clock.now().is_within(state.rotated_at, grace) {
+    // Off is off, also for a clock that is a little behind the one that wrote the time.
+    if before && !grace.is_zero() && server.clock.now().is_within(state.rotated_at, grace) {
         return Ok(Turn::Again);
     }
     Ok(Turn::Reuse)
@@ -163,6 +166,15 @@ async fn advance(
     // What is issued to a public client with a proof is bound from here on (RFC 9449 §5).
     grant.key = grant.key.or(asked.key.filter(|_| !grant.confidential));
     let expires_at = grant_expiry(server, &grant, now);
+    if expires_at <= now {
+        // Its absolute end is nearer than when it was written: the operator shortened it.
+        let reason = "it is past its absolute lifetime";
+        server
+            .grants
+            .revoke_and_tell(&token.handle, grant, reason)
+            .await?;
+        return Err(TokenError::invalid_grant(reason));
+    }
     if !caller.keep_registered(server, expires_at).await? {
         return Err(TokenError::REGISTRATION_ENDED);
     }
