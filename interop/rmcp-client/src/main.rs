@@ -93,6 +93,10 @@ async fn log_in(browser: &str, mcp_url: &str, challenge: String) -> Outcome<Auth
     let mut request = AuthorizationRequest::new(format!("{origin}/callback"))
         .with_client_name("Interop rmcp")
         .with_challenge(challenge);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the contract of the interop clients"
+    )]
     if let Ok(document) = env::var("INTEROP_CLIENT_DOCUMENT") {
         request = request.with_client_metadata_url(document);
     }

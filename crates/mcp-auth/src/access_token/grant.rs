@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     oauth::{
-        AccessToken, ClientId, CodeChallenge, Random, RefreshToken, ResourceIdentifier, Scopes,
-        Timestamp,
+        AccessToken, ClientId, CodeChallenge, JwkThumbprint, Random, RefreshToken,
+        ResourceIdentifier, Scopes, Timestamp,
     },
     store::{IndexName, RecordKey},
     upstream::UpstreamTokens,
@@ -72,6 +72,9 @@ pub(crate) struct Grant {
     pub(crate) code: Option<CodeState>,
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     pub(crate) refresh: Option<RefreshState>,
+    /// The key that the refresh tokens of a public client are bound to (RFC 9449 §5).
+    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<JwkThumbprint>,
     #[serde(rename = "u")]
     pub(crate) upstream: UpstreamState,
 }
@@ -90,6 +93,9 @@ pub(crate) struct CodeState {
     pub(crate) expires_at: Timestamp,
     #[serde(rename = "d", default)]
     pub(crate) redeemed: bool,
+    /// The key that has to redeem it, if the client said so (RFC 9449 §10).
+    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<JwkThumbprint>,
 }
 
 /// Where the rotation of a grant's refresh tokens stands.

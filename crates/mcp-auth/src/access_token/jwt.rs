@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     oauth::{
-        AccessToken, Issuer, ResourceIdentifier, Timestamp,
+        AccessToken, Issuer, JwkThumbprint, ResourceIdentifier, Timestamp,
         jose::{Compact, NotVerified, SigningAlgorithm},
     },
     store::{OpenError, Sealer},
@@ -39,6 +39,14 @@ struct Claims<'a> {
     iat: Timestamp,
     exp: Timestamp,
     jti: String,
+    /// For resource servers elsewhere; here the sealed claims say it (RFC 9449 §6.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation>,
+}
+
+#[derive(Serialize)]
+struct Confirmation {
+    jkt: JwkThumbprint,
 }
 
 /// What we read of it again; the rest is the grant's to say.
@@ -91,6 +99,7 @@ impl JwtTokens {
             scope: scopes.to_string(),
             iat: now,
             exp: claims.expires_at,
+            cnf: claims.key.map(|jkt| Confirmation { jkt }),
             jti: self
                 .sealer
                 .seal_text(associated.as_bytes(), &claims.to_bytes()),

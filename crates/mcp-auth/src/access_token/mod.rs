@@ -2,6 +2,7 @@
 
 #[cfg(feature = "authorization-server")]
 mod claims;
+mod dpop;
 #[cfg(feature = "authorization-server")]
 mod grant;
 #[cfg(feature = "authorization-server")]
@@ -25,6 +26,10 @@ mod verifier;
 
 #[cfg(feature = "authorization-server")]
 pub(crate) use claims::AccessTokenClaims;
+#[cfg(feature = "authorization-server")]
+pub(crate) use dpop::CheckedProof;
+pub(crate) use dpop::{Asked, ProofError, ProofTarget};
+pub use dpop::{Dpop, ProofVerifier};
 #[cfg(feature = "authorization-server")]
 pub(crate) use grant::{CodeState, Grant, GrantHandle, Key, RefreshState, UpstreamState};
 #[cfg(feature = "authorization-server")]

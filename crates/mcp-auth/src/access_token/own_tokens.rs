@@ -111,7 +111,10 @@ impl OwnTokens {
     }
 
     fn principal(claims: AccessTokenClaims, granted: &Principal) -> Principal {
-        let principal = granted.clone().with_expiry(claims.expires_at);
+        let mut principal = granted.clone().with_expiry(claims.expires_at);
+        if let Some(key) = claims.key {
+            principal = principal.with_confirmation(key);
+        }
         match claims.narrowed {
             Some(narrowed) => {
                 let scopes = granted.scopes().intersection(&narrowed);

@@ -94,6 +94,7 @@ mod tests {
                 grant: GrantHandle::generate(&SystemRandom),
                 expires_at: at(end),
                 narrowed: None,
+                key: None,
             },
         }
     }

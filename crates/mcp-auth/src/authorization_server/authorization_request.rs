@@ -13,8 +13,8 @@ use super::{
     redirect::{RedirectError, RegisteredRedirect},
 };
 use crate::oauth::{
-    AuthorizationCode, ClientId, CodeChallenge, Form, OAuthErrorCode, ResourceIdentifier, Scopes,
-    State,
+    AuthorizationCode, ClientId, CodeChallenge, Form, JwkThumbprint, OAuthErrorCode,
+    ResourceIdentifier, Scopes, State,
 };
 
 /// The request as it was read; nothing in it is trusted.
@@ -62,6 +62,9 @@ pub(super) struct CheckedRequest {
     scopes: Scopes,
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     pushed: Option<PushedRequest>,
+    /// The key that has to redeem the code, if the client said so.
+    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
+    key: Option<JwkThumbprint>,
 }
 
 /// Why a request goes no further.
@@ -205,8 +208,12 @@ impl KnownClient {
                 error: OAuthErrorCode::InvalidRequest,
             });
         };
-        match self.parameters(server) {
-            Ok((challenge, resource, scopes)) => Ok(CheckedRequest {
+        let key = || self.key(server);
+        match self
+            .parameters(server)
+            .and_then(|asked| Ok((asked, key()?)))
+        {
+            Ok(((challenge, resource, scopes), key)) => Ok(CheckedRequest {
                 client: self.client.id().clone(),
                 preregistered: self.client.kind() == ClientKind::Preregistered,
                 client_name: self.client.metadata().client_name.clone(),
@@ -215,6 +222,7 @@ impl KnownClient {
                 challenge,
                 resource,
                 scopes,
+                key,
                 pushed: match &self.came {
                     Came::Pushed(request) => Some(request.clone()),
                     Came::InQuery | Came::BeingPushed => None,
@@ -260,6 +268,17 @@ impl KnownClient {
             Scopes::parse(self.form.get("scope").unwrap_or_default()).map_err(|_| InvalidScope)?;
         let scopes = self.scopes(server, &asked).ok_or(InvalidScope)?;
         Ok((challenge, resource, scopes))
+    }
+
+    /// `dpop_jkt`, where proofs are served: the code is then worth nothing without this key
+    /// (RFC 9449 §10).
+    fn key(&self, server: &AuthorizationServer) -> Result<Option<JwkThumbprint>, OAuthErrorCode> {
+        let asked = self
+            .form
+            .get("dpop_jkt")
+            .filter(|_| server.proofs.is_some());
+        let key = asked.map(JwkThumbprint::parse).transpose();
+        key.map_err(|_| OAuthErrorCode::InvalidRequest)
     }
 
     /// Whether the parameters came in a way that is served, and that this client may use.
@@ -351,6 +370,10 @@ impl CheckedRequest {
 
     pub(super) const fn resource(&self) -> &ResourceIdentifier {
         &self.resource
+    }
+
+    pub(super) const fn key(&self) -> Option<JwkThumbprint> {
+        self.key
     }
 
     pub(super) const fn scopes(&self) -> &Scopes {

@@ -333,8 +333,10 @@ async fn grant(
             redirect_uri: asked.redirect().uri().as_str().to_owned(),
             expires_at,
             redeemed: false,
+            key: asked.key(),
         }),
         refresh: None,
+        key: None,
         upstream: UpstreamState::new(&login.tokens, now),
     };
     let collision = || StoreError::Failed("a random key exists already".into());

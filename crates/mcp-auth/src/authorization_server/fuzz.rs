@@ -59,7 +59,7 @@ pub fn registration_body(data: &[u8]) {
     let (clients, now) = (clients(), Timestamp::from_seconds(1_790_000_000));
     let json = HeaderValue::from_static("application/json");
     let submitted = Submitted::parse(Some(&json), data);
-    let Ok(accepted) = submitted.and_then(|submitted| submitted.check(&[])) else {
+    let Ok(accepted) = submitted.and_then(|submitted| submitted.check(&[], true)) else {
         return;
     };
     let metadata = accepted.metadata();

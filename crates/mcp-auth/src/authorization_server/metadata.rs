@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     AuthorizationServer, clients::keys::SIGNING_ALGORITHM_NAMES, paths, response, token::JWT_BEARER,
 };
-use crate::oauth::AuthorizationServerMetadata;
+use crate::{access_token::ProofVerifier, oauth::AuthorizationServerMetadata};
 
 pub(super) fn metadata(server: &AuthorizationServer) -> Response<Bytes> {
     let url = |path| server.public_url.join(path);
@@ -51,6 +51,11 @@ pub(super) fn metadata(server: &AuthorizationServer) -> Response<Bytes> {
                 json!(pushed.required),
             ),
         ]);
+    }
+    if server.proofs.is_some() {
+        let algorithms: Vec<_> = ProofVerifier::algorithms().collect();
+        let member = "dpop_signing_alg_values_supported".to_owned();
+        document.other.insert(member, json!(algorithms));
     }
     if server.client_credentials {
         document

@@ -14,8 +14,9 @@
 //! | the user's decision | – | – | 7 | – | – |
 //! | client known | – | 5 | – | – | 4 |
 //! | client authenticated; it may refresh, if it does | – | – | – | – | 5 |
+//! | proof of possession, where there is one or has to be | – | – | – | – | 5 |
 //! | the code or refresh token is known | – | – | – | – | 6 |
-//! | the code or refresh token is this client's | – | – | – | – | 7 |
+//! | the code or refresh token is this client's, and its key's if it is bound to one | – | – | – | – | 7 |
 //! | redirection URI well formed, or equal to a registered one | 4 | 6 | – | – | 8 |
 //! | `state` short enough, every parameter sent once | 3 | 7 | 4 | 4 | 2 |
 //! | `response_type`, `response_mode` | 5 | 8 | – | – | – |
@@ -25,7 +26,8 @@
 //! | small enough for a cookie | – | 12 | – | – | – |
 //! | upstream `iss` | – | – | – | 6 | – |
 //! | a code and no error from the upstream | – | – | – | 7 | – |
-//! | not used before; a code in time | – | – | – | 8 | 12 |
+//! | proof of possession not used before | – | – | – | – | 12 |
+//! | not used before; a code in time | – | – | – | 8 | 13 |
 //! | identity known and admitted | – | – | – | 9 | – |
 //!
 //! `/connected-apps` has the checks 2 and 3 of authorize for a page, and 1 to 5 of consent for a posted
@@ -96,12 +98,13 @@ pub use enterprise::EnterpriseIssuer;
 pub(crate) use enterprise::TrustedIssuers;
 pub(crate) use initial_access_token::InitialAccessTokens;
 pub(crate) use lifetimes::Lifetimes;
-pub(crate) use limits::RateLimits;
+pub(crate) use limits::Limits;
+pub use limits::RateLimits;
 pub(crate) use pushed_request::PushedRequests;
 pub use registration_administration::{RegistrationAdministration, RegistrationSummary};
 
 use crate::{
-    access_token::{Grants, OwnTokens},
+    access_token::{Grants, OwnTokens, ProofTarget, ProofVerifier},
     net::{EndpointSet, empty, open_to_everyone, preflight_for_everyone},
     oauth::{ClientId, Clock, Issuer, PublicUrl, Random, ResourceIdentifier, Scopes},
     store::{Records, Sealer},
@@ -144,15 +147,24 @@ pub(crate) struct AuthorizationServer {
     pub(crate) tokens: OwnTokens,
     /// The public keys of our tokens, as they are published.
     pub(crate) key_set: Bytes,
+    /// Who checks proofs of possession, where they are served.
+    pub(crate) proofs: Option<Proofs>,
     pub(crate) consent_forms: Sealer,
     /// The page where people see and end their grants, if the operator wants it.
     pub(crate) connected_apps: Option<ConnectedApps>,
     pub(crate) login_cookies: Sealer,
     pub(crate) lifetimes: Lifetimes,
-    pub(crate) limits: RateLimits,
+    pub(crate) limits: Limits,
     pub(crate) consent: ConsentRule,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
+}
+
+/// Who checks proofs of possession at the token endpoint, and the URL they have to be made for.
+#[derive(Debug)]
+pub(crate) struct Proofs {
+    pub(crate) verifier: ProofVerifier,
+    pub(crate) target: ProofTarget,
 }
 
 /// Whether the user is asked.

@@ -88,6 +88,8 @@ pub struct ClientMetadata {
     pub client_uri: Option<String>,
     /// Whether it has to push its authorization requests (RFC 9126 §6).
     pub require_pushed_authorization_requests: bool,
+    /// Whether it wants no token that is not bound to its key (RFC 9449 §5.2).
+    pub dpop_bound_access_tokens: bool,
 }
 
 impl ClientMetadata {
@@ -104,6 +106,7 @@ impl ClientMetadata {
             scope: None,
             client_uri: None,
             require_pushed_authorization_requests: false,
+            dpop_bound_access_tokens: false,
         }
     }
 }

@@ -11,7 +11,6 @@ mod form;
 #[cfg(all(any(test, fuzzing), feature = "authorization-server"))]
 pub(crate) mod fuzz;
 mod issuer;
-#[cfg(feature = "authorization-server")]
 pub(crate) mod jose;
 mod metadata;
 mod pkce;
@@ -31,6 +30,7 @@ pub use error_code::OAuthErrorCode;
 #[cfg(feature = "authorization-server")]
 pub(crate) use form::Form;
 pub use issuer::Issuer;
+pub use jose::JwkThumbprint;
 pub use metadata::{AuthorizationServerMetadata, ProtectedResourceMetadata};
 pub use pkce::{CodeChallenge, CodeVerifier};
 pub use public_url::PublicUrl;

@@ -16,7 +16,7 @@ pub fn authorization_header(data: &[u8]) {
     let of = |value: HeaderValue| {
         let mut headers = HeaderMap::new();
         headers.append(AUTHORIZATION, value);
-        credential(&headers, &here, None)
+        credential(&headers, &here, None, false).map(|credential| credential.token)
     };
     match of(value.clone()) {
         Ok(token) => {
@@ -37,7 +37,7 @@ pub fn authorization_header(data: &[u8]) {
     let mut twice = HeaderMap::new();
     twice.append(AUTHORIZATION, value.clone());
     twice.append(AUTHORIZATION, value);
-    let refused = credential(&twice, &here, None);
+    let refused = credential(&twice, &here, None, false);
     assert!(matches!(refused, Err(Refusal::TwoCredentials)));
 }
 

@@ -50,6 +50,7 @@
 mod builder;
 mod challenge;
 mod cors;
+mod dpop;
 mod future;
 #[cfg(all(any(test, fuzzing), feature = "authorization-server"))]
 pub(crate) mod fuzz;

@@ -32,6 +32,8 @@ pub enum Purpose {
     PushedRequest,
     /// The MAC on an outward MCP session id.
     SessionId,
+    /// The MAC on a nonce for proofs of possession.
+    DpopNonce,
     /// A sign-in to the connected apps page that is under way, inside a cookie.
     Visit,
     /// A person signed in to the connected apps page, inside a cookie.
@@ -51,6 +53,7 @@ impl Purpose {
             Self::Record => "record",
             Self::PushedRequest => "pushed request",
             Self::SessionId => "session id",
+            Self::DpopNonce => "dpop nonce",
             Self::Visit => "connected apps sign-in",
             Self::Visitor => "connected apps visitor",
             Self::VisitorForm => "connected apps form",

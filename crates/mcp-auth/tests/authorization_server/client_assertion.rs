@@ -402,7 +402,7 @@ async fn keys_that_cannot_be_fetched_are_no_refusal() {
         .refuses(401, "invalid_client");
 }
 
-/// CIM-10. What a document names is fetched through the same door as the document.
+/// CIM-10, PX-25. What a document names is fetched through the same door as the document.
 #[tokio::test]
 async fn a_jwks_uri_is_never_led_inward() {
     let host = DocumentHost::start().await.unwrap();

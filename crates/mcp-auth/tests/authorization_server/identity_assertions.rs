@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, Header};
 use mcp_auth::{
+    DcrShim,
+    access_token::Dpop,
     authorization_server::{
         Admission, Admitted, EnterpriseIssuer, NotAdmitted, clients::PreregisteredClients,
     },
     oauth::{ClientId, Clock, Issuer, Scopes},
+    tier::ShimBuilder,
     upstream::UpstreamIdentity,
 };
 use mcp_auth_testkit::{DocumentHost, document_host::document};
@@ -16,7 +19,9 @@ use serde_json::{Value, json};
 use crate::{
     client::{Answer, Client, Parameters, get, opens, token, whoami},
     client_documents::{CALLBACK, server_for},
+    dpop_tokens::{at_token, token_with_proof},
     harness::Server,
+    proofs::ProofKey,
     signer::Signer,
 };
 
@@ -50,6 +55,12 @@ impl Admission for NotMallory {
 
 impl Enterprise {
     async fn new() -> Self {
+        Self::with(|tier| tier).await
+    }
+
+    async fn with(
+        change: impl FnOnce(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim> + Send + 'static,
+    ) -> Self {
         let signer = Signer::generate(Algorithm::RS256, "k1");
         let issuer = EnterpriseIssuer::with_jwks(Issuer::parse(IDP).unwrap(), signer.jwks());
         let host = json!([
@@ -62,7 +73,8 @@ impl Enterprise {
         ]);
         let clients = PreregisteredClients::parse_json(&host.to_string()).unwrap();
         let server = Server::builder(move |tier| {
-            tier.with_preregistered_clients(clients)
+            change(tier)
+                .with_preregistered_clients(clients)
                 .with_enterprise_issuers([issuer.with_namespace("corp")])
                 .with_admission(std::sync::Arc::new(NotMallory))
                 .with_scopes(Scopes::parse("mcp:tools files:read files:write").unwrap())
@@ -237,6 +249,25 @@ async fn an_assertion_is_good_once() {
         .refuses(400, "invalid_grant");
 }
 
+/// AX-05, AX-10. With a proof the token is bound to its key; a replay of the proof spends no assertion.
+#[tokio::test]
+async fn an_assertion_with_a_proof_gives_a_bound_token() {
+    let enterprise = Enterprise::with(|tier| tier.with_dpop(Dpop::accepted())).await;
+    let (server, key) = (&enterprise.server, ProofKey::p256());
+    let proof = key.sign(&at_token(server, &key));
+    let form = enterprise.request(&enterprise.sign(&enterprise.claims("1")));
+    let answer = token_with_proof(server, &form, &proof).await;
+    assert_eq!(answer.json()["token_type"], "DPoP", "{}", answer.body);
+    assert!(!opens(server, &answer.tokens().access).await, "no bearer");
+    let form = enterprise.request(&enterprise.sign(&enterprise.claims("2")));
+    token_with_proof(server, &form, &proof)
+        .await
+        .refuses(400, "invalid_dpop_proof");
+    let fresh = key.sign(&at_token(server, &key));
+    let answer = token_with_proof(server, &form, &fresh).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
 /// EMA-05, EMA-08.
 #[tokio::test]
 async fn scopes_and_resource_are_what_all_sides_agree_on() {
@@ -252,6 +283,8 @@ async fn scopes_and_resource_are_what_all_sides_agree_on() {
         "files:read"
     );
     ask("2", "files:write").await.refuses(400, "invalid_scope");
+    // Which spent nothing.
+    assert_eq!(ask("2", "files:read").await.status, 200);
     let request = enterprise.request(&enterprise.sign(&enterprise.claims("3")));
     let elsewhere = request.and("resource", "https://other.example/mcp");
     token(&enterprise.server, &elsewhere)

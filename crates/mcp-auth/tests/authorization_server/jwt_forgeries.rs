@@ -55,6 +55,12 @@ fn with(object: &Value, name: &str, value: Value) -> String {
     changed.to_string()
 }
 
+/// A token with this claim, signed with our own key.
+pub fn with_claim(token: &str, name: &str, value: Value) -> String {
+    let claims = with(&part(token, 1), name, value);
+    signed(&our_key(), &part(token, 0).to_string(), &claims)
+}
+
 /// JWK-03, JWK-04, JWK-06.
 #[tokio::test]
 async fn a_header_that_is_not_ours_is_refused_though_our_key_signed_it() {

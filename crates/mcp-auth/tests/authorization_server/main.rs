@@ -12,6 +12,8 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+#[path = "../proofs/mod.rs"]
+mod proofs;
 #[path = "../flows/rig/switched_store.rs"]
 mod switched_store;
 
@@ -27,6 +29,9 @@ mod client_document_fetch;
 mod client_documents;
 mod connected_apps;
 mod consent;
+mod dpop_endpoint;
+mod dpop_proofs;
+mod dpop_tokens;
 mod identity_assertions;
 mod incidents;
 mod initial_access_token;

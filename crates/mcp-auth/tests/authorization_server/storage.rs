@@ -1,6 +1,9 @@
 //! What a store is given to keep.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use mcp_auth::store::{
@@ -18,6 +21,7 @@ use crate::{
 pub struct Witness {
     inner: MemoryStore,
     promises: Option<Capabilities>,
+    away: AtomicBool,
     seen: Mutex<Vec<Vec<u8>>>,
 }
 
@@ -28,6 +32,15 @@ impl Witness {
             promises: Some(promises),
             ..Self::default()
         }
+    }
+
+    /// From now on it takes nothing.
+    pub fn go_away(&self) {
+        self.away.store(true, Ordering::SeqCst);
+    }
+
+    pub fn come_back(&self) {
+        self.away.store(false, Ordering::SeqCst);
     }
 
     fn saw(&self, key: &RecordKey, record: &Record) {
@@ -58,6 +71,9 @@ impl Store for Witness {
     }
 
     async fn insert(&self, key: &RecordKey, record: Record) -> Result<Insert, StoreError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable(None));
+        }
         self.saw(key, &record);
         self.inner.insert(key, record).await
     }

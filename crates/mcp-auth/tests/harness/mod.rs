@@ -233,6 +233,8 @@ async fn answer(request: Request) -> Response {
             "client": principal.client().map(|client| client.as_str()),
             "scope": principal.scopes().to_string(),
             "host_token_seen": parts.headers.contains_key("authorization"),
+            "proof_seen": parts.headers.contains_key("dpop"),
+            "confirmation": principal.confirmation().map(|key| key.to_string()),
         })
         .to_string()
     };

@@ -9,6 +9,8 @@
 
 mod arrows;
 mod mcp_server;
+#[path = "../proofs/mod.rs"]
+mod proofs;
 mod properties;
 mod public_api;
 mod resource_server;

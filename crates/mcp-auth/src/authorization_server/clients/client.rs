@@ -114,6 +114,11 @@ impl Client {
         matches!(self.kind, ClientKind::Preregistered)
     }
 
+    /// Whether it wants no token that is not bound to its key (RFC 9449 §5.2).
+    pub(crate) const fn wants_bound_tokens(&self) -> bool {
+        self.metadata.dpop_bound_access_tokens
+    }
+
     /// Where its browsers may return to.
     #[must_use]
     pub fn redirect_uris(&self) -> &[RedirectUri] {

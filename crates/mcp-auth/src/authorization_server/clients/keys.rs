@@ -143,3 +143,77 @@ pub(crate) fn algorithm(name: &str) -> Option<Algorithm> {
         .zip(SIGNING_ALGORITHMS)
         .find_map(|(known, algorithm)| (*known == name).then_some(algorithm))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn ed25519(more: Value) -> Value {
+        let mut key = json!({
+            "kty": "OKP", "crv": "Ed25519", "kid": "k1",
+            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        });
+        for (name, value) in more.as_object().unwrap() {
+            key[name] = value.clone();
+        }
+        key
+    }
+
+    fn candidates(keys: Value, kid: Option<&str>, algorithm: Algorithm) -> usize {
+        let set = KeySet::parse(&json!({ "keys": keys })).unwrap();
+        set.candidates(kid, algorithm).count()
+    }
+
+    /// JWK-06, JWK-09.
+    #[test]
+    fn a_key_verifies_what_it_is_for() {
+        let plain = json!([ed25519(json!({}))]);
+        assert_eq!(candidates(plain.clone(), Some("k1"), Algorithm::EdDSA), 1);
+        assert_eq!(candidates(plain.clone(), None, Algorithm::EdDSA), 1);
+        assert_eq!(candidates(plain.clone(), Some("k2"), Algorithm::EdDSA), 0);
+        for other in [Algorithm::ES256, Algorithm::RS256, Algorithm::PS256] {
+            assert_eq!(candidates(plain.clone(), Some("k1"), other), 0);
+        }
+        for unfit in [
+            json!({ "use": "enc" }),
+            json!({ "key_ops": ["sign"] }),
+            json!({ "alg": "RS256" }),
+            json!({ "alg": "none" }),
+            json!({ "crv": "X25519" }),
+            json!({ "kty": "unheard of" }),
+        ] {
+            // Beside a good one it is passed over; alone it is no key.
+            let beside = json!([ed25519(unfit.clone()), ed25519(json!({ "kid": "k2" }))]);
+            assert_eq!(
+                candidates(beside, Some("k1"), Algorithm::EdDSA),
+                0,
+                "{unfit}"
+            );
+        }
+        let fit = json!([ed25519(
+            json!({ "use": "sig", "key_ops": ["verify"], "alg": "EdDSA" })
+        )]);
+        assert_eq!(candidates(fit, Some("k1"), Algorithm::EdDSA), 1);
+    }
+
+    /// JWK-09, FLT-20.
+    #[test]
+    fn a_set_with_secrets_or_without_end_is_refused() {
+        let set = |keys: Value| KeySet::parse(&json!({ "keys": keys }));
+        for bad in [
+            json!([]),
+            json!("keys"),
+            json!([{ "kty": "oct", "k": "AAAA" }]),
+            json!([ed25519(json!({})), { "kty": "oct", "k": "AAAA" }]),
+            json!([ed25519(json!({ "d": "AAAA" }))]),
+            Value::from(vec![ed25519(json!({})); MAX_KEYS + 1]),
+        ] {
+            assert!(set(bad).is_err());
+        }
+        // Of many keys without a name few are tried.
+        let many = Value::from(vec![ed25519(json!({})); MAX_KEYS]);
+        assert_eq!(candidates(many, None, Algorithm::EdDSA), MAX_TRIED);
+    }
+}

@@ -37,7 +37,7 @@ impl PreregisteredClients {
     ///
     /// Each needs `client_id` and, unless its `grant_types` are without `authorization_code`,
     /// `redirect_uris`; `client_secret`, `client_name`, `client_uri`, `jwks`,
-    /// `token_endpoint_auth_method`, `grant_types`, `scope` and
+    /// `token_endpoint_auth_method`, `grant_types`, `scope`, `dpop_bound_access_tokens` and
     /// `require_pushed_authorization_requests` are optional. Without a method a client with a secret
     /// is `client_secret_basic`, one with keys `private_key_jwt`, and one with neither `none`; without
     /// `grant_types` it is given refresh tokens.
@@ -166,6 +166,7 @@ impl Entry<'_> {
             Some(_) => return Err(self.wrong("client_uri", "not an https URL")),
             None => None,
         };
+        metadata.dpop_bound_access_tokens = self.flag("dpop_bound_access_tokens")?;
         let client = Client::new(id, ClientKind::Preregistered, metadata);
         let client = match secret {
             Some(secret) => client.with_secret(&ClientSecret::new(secret)),
@@ -328,7 +329,7 @@ impl Grants {
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const ARGUMENT: &str = "preregistered clients";
 
-const MEMBERS: [&str; 10] = [
+const MEMBERS: [&str; 11] = [
     "client_id",
     "client_secret",
     "client_name",
@@ -339,6 +340,7 @@ const MEMBERS: [&str; 10] = [
     "grant_types",
     "scope",
     "require_pushed_authorization_requests",
+    "dpop_bound_access_tokens",
 ];
 
 #[cfg(test)]

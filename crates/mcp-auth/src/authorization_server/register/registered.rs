@@ -16,6 +16,7 @@ pub(in crate::authorization_server) struct Registered<'a> {
     pub(in crate::authorization_server) secret: Option<&'a ClientSecret>,
     pub(in crate::authorization_server) metadata: &'a ClientMetadata,
     pub(in crate::authorization_server) application_type: Option<ApplicationType>,
+    pub(in crate::authorization_server) dpop_bound_access_tokens: Option<bool>,
     /// The token for the registration, and where it is used.
     pub(in crate::authorization_server) access: Option<(&'a AccessToken, String)>,
 }
@@ -44,6 +45,8 @@ struct ClientInformation<'a> {
     scope: Option<&'a Scopes>,
     #[serde(skip_serializing_if = "Option::is_none")]
     application_type: Option<ApplicationType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dpop_bound_access_tokens: Option<bool>,
 }
 
 impl Registered<'_> {
@@ -69,6 +72,7 @@ impl Registered<'_> {
             token_endpoint_auth_method: metadata.token_endpoint_auth_method.as_str(),
             scope: metadata.scope.as_ref(),
             application_type: self.application_type,
+            dpop_bound_access_tokens: self.dpop_bound_access_tokens,
         };
         response::json(status, &body)
     }

@@ -26,6 +26,7 @@ pub(in crate::authorization_server) struct Submitted {
     scope: Option<String>,
     jwks: Option<IgnoredAny>,
     jwks_uri: Option<IgnoredAny>,
+    dpop_bound_access_tokens: Option<bool>,
 }
 
 impl Submitted {
@@ -51,6 +52,7 @@ impl Submitted {
     pub(in crate::authorization_server) fn check(
         self,
         redirect_schemes: &[String],
+        serves_dpop: bool,
     ) -> Result<Accepted, RegisterError> {
         let application_type = ApplicationType::of(self.application_type.as_ref());
         let redirect_uris = redirect_uris(
@@ -91,9 +93,13 @@ impl Submitted {
         let scope = Scopes::parse(self.scope.as_deref().unwrap_or_default());
         let scope = scope.map_err(|_| RegisterError::Scope)?;
         metadata.scope = (!scope.is_empty()).then_some(scope);
+        // Tokens are bound to keys only where that is served; a client is told so (§3.2.1).
+        let asked_for_dpop = self.dpop_bound_access_tokens;
+        metadata.dpop_bound_access_tokens = serves_dpop && asked_for_dpop == Some(true);
         Ok(Accepted {
             metadata,
             application_type,
+            asked_for_dpop: asked_for_dpop.is_some(),
         })
     }
 }
@@ -156,9 +162,16 @@ fn method(
 pub(in crate::authorization_server) struct Accepted {
     metadata: ClientMetadata,
     application_type: Option<ApplicationType>,
+    asked_for_dpop: bool,
 }
 
 impl Accepted {
+    /// Whether its tokens are bound to a key, if it asked one way or the other.
+    pub(in crate::authorization_server) fn dpop_bound_access_tokens(&self) -> Option<bool> {
+        self.asked_for_dpop
+            .then_some(self.metadata.dpop_bound_access_tokens)
+    }
+
     pub(in crate::authorization_server) const fn metadata(&self) -> &ClientMetadata {
         &self.metadata
     }

@@ -26,7 +26,7 @@ fn answer(
     body: &[u8],
 ) -> Response<Bytes> {
     let accepted = Submitted::parse(content_type, body)
-        .and_then(|submitted| submitted.check(clients.redirect_schemes()));
+        .and_then(|submitted| submitted.check(clients.redirect_schemes(), false));
     let issued = accepted.and_then(|accepted| {
         let issued = clients.issue(accepted.metadata(), NOW);
         Ok((accepted, issued.map_err(|_| RegisterError::TooLong)?))
@@ -39,6 +39,7 @@ fn answer(
             secret: secret.as_ref(),
             metadata: accepted.metadata(),
             application_type: accepted.application_type(),
+            dpop_bound_access_tokens: accepted.dpop_bound_access_tokens(),
             access: None,
         }
         .respond(StatusCode::CREATED),

@@ -57,6 +57,15 @@ impl Caller {
         }
     }
 
+    /// Whether it wants no token that is not bound to its key, as far as that is known; what it was
+    /// given before is held to its key all the same.
+    pub(super) const fn wants_bound_tokens(&self) -> bool {
+        match self {
+            Self::Proved(client) => client.wants_bound_tokens(),
+            Self::Named(_) => false,
+        }
+    }
+
     /// Whether this grant is the caller's own; the reason is for the log.
     pub(in super::super) fn check_owns(
         &self,

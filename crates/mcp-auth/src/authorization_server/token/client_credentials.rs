@@ -1,9 +1,9 @@
 //! `grant_type=client_credentials`: a client that acts for itself (RFC 6749 §4.4, OAuth 2.1 §4.2).
 
-use super::{AuthorizationServer, Granted, TokenError, without_user};
+use super::{AuthorizationServer, Granted, TokenError, proof, proof::Proof, without_user};
 use crate::{
     authorization_server::clients::{Client, ClientKind},
-    oauth::{Form, OAuthErrorCode, Scopes},
+    oauth::{Form, OAuthErrorCode},
 };
 
 /// Only for clients that the operator registered for it and that prove themselves; nobody else can
@@ -12,6 +12,7 @@ pub(super) async fn redeem(
     server: &AuthorizationServer,
     client: &Client,
     form: &Form,
+    proof: Option<Proof>,
 ) -> Result<Granted, TokenError> {
     if client.kind() != ClientKind::Preregistered
         || !client.is_confidential()
@@ -29,8 +30,9 @@ pub(super) async fn redeem(
     };
     let asked = without_user::asked_scopes(form)?;
     let asked = asked.unwrap_or_else(|| server.required_scopes.clone());
-    let scopes: Scopes = allowed.intersection(&asked);
+    let scopes = without_user::some(allowed.intersection(&asked))?;
     // RFC 9068 §5: a subject of its own kind, which no user can have.
     let subject = format!("|{}", client.id());
-    without_user::grant(server, client, subject, resource, scopes).await
+    let key = proof::use_once(server, proof).await?;
+    without_user::grant(server, client, subject, resource, scopes, key).await
 }

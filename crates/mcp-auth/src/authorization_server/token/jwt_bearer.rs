@@ -2,7 +2,7 @@
 //! who the user is and what the client may do (RFC 7523 §2.1, ID-JAG, MCP enterprise-managed
 //! authorization).
 
-use super::{AuthorizationServer, Granted, TokenError, without_user};
+use super::{AuthorizationServer, Granted, TokenError, proof, proof::Proof, without_user};
 use crate::{
     authorization_server::{
         assertion::{Assertion, Claims},
@@ -22,6 +22,7 @@ pub(super) async fn redeem(
     server: &AuthorizationServer,
     client: &Client,
     form: &Form,
+    proof: Option<Proof>,
 ) -> Result<Granted, TokenError> {
     if !client.metadata().identity_assertions {
         return Err(TokenError::Refused(
@@ -61,6 +62,8 @@ pub(super) async fn redeem(
         .await
         .map_err(|refusal| TokenError::invalid_grant(refusal.reason))?;
     let scopes = checked.scopes.intersection(&admitted.scopes);
+    let scopes = without_user::some(scopes)?;
+    let key = proof::use_once(server, proof).await?;
     match server
         .records
         .insert(&checked.spent, &(), checked.until, Vec::new())
@@ -70,7 +73,7 @@ pub(super) async fn redeem(
         Insert::Exists => return Err(TokenError::invalid_grant("the assertion was used before")),
     }
     let subject = identity.full_subject();
-    without_user::grant(server, client, subject, checked.resource, scopes).await
+    without_user::grant(server, client, subject, checked.resource, scopes, key).await
 }
 
 /// What an assertion with every check passed says.

@@ -5,6 +5,7 @@ mod client_assertion;
 mod client_authentication;
 mod client_credentials;
 mod jwt_bearer;
+mod proof;
 mod refresh_token;
 mod rotation;
 mod without_user;
@@ -24,7 +25,7 @@ use super::{AuthorizationServer, form_body, response};
 use crate::{
     access_token::{AccessTokenClaims, Grant, GrantHandle, NotSigned, UpstreamTokenError},
     net::Causes,
-    oauth::{OAuthErrorCode, RefreshToken, Scopes, Timestamp},
+    oauth::{JwkThumbprint, OAuthErrorCode, RefreshToken, Scopes, Timestamp},
     store::StoreError,
 };
 
@@ -32,13 +33,13 @@ pub(super) async fn token(
     server: &AuthorizationServer,
     request: &Request<Bytes>,
 ) -> Response<Bytes> {
-    match redeem(server, request).await {
-        Ok(granted) => match granted.respond(server) {
-            Ok(response) => response,
-            Err(error) => error.respond(server, request),
-        },
+    let granted = redeem(server, request).await;
+    let mut response = match granted.and_then(|granted| granted.respond(server)) {
+        Ok(response) => response,
         Err(error) => error.respond(server, request),
-    }
+    };
+    proof::offer_nonce(server, &mut response);
+    response
 }
 
 async fn redeem(
@@ -54,19 +55,23 @@ async fn redeem(
     match grant_type {
         "authorization_code" => {
             let client = authenticate(server, request, &form).await?;
-            authorization_code::redeem(server, &client, &form).await
+            let proof = proof::of(server, request, client.wants_bound_tokens())?;
+            authorization_code::redeem(server, &client, &form, proof).await
         }
         "refresh_token" => {
             let caller = identify(server, request, &form).await?;
-            refresh_token::redeem(server, &caller, &form).await
+            let proof = proof::of(server, request, caller.wants_bound_tokens())?;
+            refresh_token::redeem(server, &caller, &form, proof).await
         }
         "client_credentials" if server.client_credentials => {
             let client = authenticate(server, request, &form).await?;
-            client_credentials::redeem(server, &client, &form).await
+            let proof = proof::of(server, request, client.wants_bound_tokens())?;
+            client_credentials::redeem(server, &client, &form, proof).await
         }
         JWT_BEARER if !server.enterprise.is_empty() => {
             let client = authenticate(server, request, &form).await?;
-            jwt_bearer::redeem(server, &client, &form).await
+            let proof = proof::of(server, request, client.wants_bound_tokens())?;
+            jwt_bearer::redeem(server, &client, &form, proof).await
         }
         _ => Err(TokenError::Refused(
             OAuthErrorCode::UnsupportedGrantType,
@@ -87,6 +92,8 @@ struct Granted {
     refresh_token: Option<RefreshToken>,
     /// Fewer scopes than the grant's, if fewer were asked for.
     narrowed: Option<Scopes>,
+    /// The key that the client proved to have, if it did.
+    key: Option<JwkThumbprint>,
 }
 
 /// The answer of the token endpoint (RFC 6749 §5.1).
@@ -108,12 +115,13 @@ impl Granted {
             grant: self.handle,
             expires_at,
             narrowed: self.narrowed,
+            key: self.key,
         };
         let access_token = server.tokens.issue(&self.grant, &claims)?;
         let scopes = claims.narrowed.as_ref().unwrap_or(&self.grant.scopes);
         let answer = TokenResponse {
             access_token: access_token.expose(),
-            token_type: "Bearer",
+            token_type: claims.token_type(),
             expires_in: expires_at.since(now).as_secs(),
             refresh_token: self.refresh_token.as_ref().map(RefreshToken::expose),
             scope: scopes.to_string(),
@@ -224,7 +232,9 @@ impl TokenError {
             tracing::error!(event = "store_unavailable", fault, reason = %Causes(source));
         }
         let limit = &server.limits.failed_token_requests;
-        let too_many = !self.is_ours() && !limit.take(request.extensions(), &*server.clock);
+        // Asking for a nonce is a step that every host takes, and no guess at anything.
+        let counts = !self.is_ours() && self.code() != OAuthErrorCode::UseDpopNonce;
+        let too_many = counts && !limit.take(request.extensions(), &*server.clock);
         if too_many || matches!(self, Self::TooManySecrets) {
             return response::too_many_requests();
         }

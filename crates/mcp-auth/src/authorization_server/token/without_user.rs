@@ -4,7 +4,7 @@ use super::{AuthorizationServer, Granted, TokenError, grant_expiry};
 use crate::{
     access_token::{Grant, GrantHandle, UpstreamState},
     authorization_server::{authorization_request::asked_resource, clients::Client},
-    oauth::{Form, OAuthErrorCode, ResourceIdentifier, Scopes},
+    oauth::{Form, JwkThumbprint, OAuthErrorCode, ResourceIdentifier, Scopes},
     store::{Insert, StoreError},
 };
 
@@ -25,6 +25,17 @@ pub(super) fn asked_scopes(form: &Form) -> Result<Option<Scopes>, TokenError> {
     Ok(asked.filter(|scopes| !scopes.is_empty()))
 }
 
+/// Scopes that allow something; asked for before anything is spent.
+pub(super) fn some(scopes: Scopes) -> Result<Scopes, TokenError> {
+    if scopes.is_empty() {
+        return Err(TokenError::Refused(
+            OAuthErrorCode::InvalidScope,
+            "none of the scopes is allowed",
+        ));
+    }
+    Ok(scopes)
+}
+
 /// A grant without refresh token and without upstream tokens (OAuth 2.1 §4.2, ID-JAG §5.1): it lives
 /// as long as its one access token.
 pub(super) async fn grant(
@@ -33,13 +44,8 @@ pub(super) async fn grant(
     subject: String,
     resource: ResourceIdentifier,
     scopes: Scopes,
+    key: Option<JwkThumbprint>,
 ) -> Result<Granted, TokenError> {
-    if scopes.is_empty() {
-        return Err(TokenError::Refused(
-            OAuthErrorCode::InvalidScope,
-            "none of the scopes is allowed",
-        ));
-    }
     let now = server.clock.now();
     let grant = Grant {
         subject,
@@ -51,6 +57,7 @@ pub(super) async fn grant(
         confidential: true,
         code: None,
         refresh: None,
+        key: None,
         upstream: UpstreamState::not_held(),
     };
     let handle = GrantHandle::generate(&*server.random);
@@ -70,5 +77,6 @@ pub(super) async fn grant(
         grant_expires_at: expires_at,
         refresh_token: None,
         narrowed: None,
+        key,
     })
 }

@@ -12,15 +12,21 @@ pub(crate) enum SigningAlgorithm {
     EdDsa,
     #[serde(rename = "RS256")]
     Rs256,
+    #[serde(rename = "PS256")]
+    Ps256,
 }
 
 impl SigningAlgorithm {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Es256, Self::EdDsa, Self::Rs256, Self::Ps256];
+
     /// The registered name.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
             Self::EdDsa => "EdDSA",
             Self::Rs256 => "RS256",
+            Self::Ps256 => "PS256",
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The compact serialization of a signed text (RFC 7515 §7.1).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Serialize, de::DeserializeOwned};
+#[cfg(feature = "authorization-server")]
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::VerifyingKey;
 
@@ -57,6 +59,7 @@ pub(crate) enum NotVerified {
 }
 
 /// Header and claims with their signature; `None` if they cannot be written or signed.
+#[cfg(feature = "authorization-server")]
 pub(crate) fn compact(
     header: &impl Serialize,
     claims: &impl Serialize,

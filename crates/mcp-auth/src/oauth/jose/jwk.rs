@@ -2,9 +2,14 @@
 
 use aws_lc_rs::{
     rsa::PublicKeyComponents,
-    signature::{ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256},
+    signature::{
+        ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+        RSA_PSS_2048_8192_SHA256,
+    },
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, de::IgnoredAny};
+#[cfg(feature = "authorization-server")]
 use serde_json::{Map, Value};
 
 use super::{JwkThumbprint, SigningAlgorithm};
@@ -52,6 +57,7 @@ impl PublicJwk {
     }
 
     /// As an entry of a published set, for signatures of this algorithm.
+    #[cfg(feature = "authorization-server")]
     pub(crate) fn published(&self, algorithm: SigningAlgorithm) -> Value {
         let mut entry: Map<String, Value> = self
             .members()
@@ -67,7 +73,7 @@ impl PublicJwk {
     /// What verifies with this key; `None` if the algorithm is another key type's, or the members
     /// are no key.
     pub(crate) fn verifying(&self, algorithm: SigningAlgorithm) -> Option<VerifyingKey> {
-        use SigningAlgorithm::{EdDsa, Es256, Rs256};
+        use SigningAlgorithm::{EdDsa, Es256, Ps256, Rs256};
         let parsed = match (self, algorithm) {
             (Self::P256 { x, y }, Es256) => {
                 ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point(x, y))
@@ -76,9 +82,59 @@ impl PublicJwk {
             (Self::Rsa { n, e }, Rs256) => {
                 PublicKeyComponents { n, e }.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
             }
+            (Self::Rsa { n, e }, Ps256) => {
+                PublicKeyComponents { n, e }.to_parsed_public_key(&RSA_PSS_2048_8192_SHA256)
+            }
             _ => return None,
         };
         Some(VerifyingKey(parsed.ok()?))
+    }
+}
+
+/// The members of somebody else's key, as they came.
+#[derive(Deserialize)]
+pub(crate) struct JwkMembers {
+    kty: String,
+    crv: Option<String>,
+    x: Option<String>,
+    y: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
+    d: Option<IgnoredAny>,
+    p: Option<IgnoredAny>,
+    q: Option<IgnoredAny>,
+    dp: Option<IgnoredAny>,
+    dq: Option<IgnoredAny>,
+    qi: Option<IgnoredAny>,
+    oth: Option<IgnoredAny>,
+    k: Option<IgnoredAny>,
+}
+
+impl JwkMembers {
+    /// The key, if it is one of a type that is served and nothing private came with it.
+    pub(crate) fn public(&self) -> Option<PublicJwk> {
+        let private = [
+            &self.d, &self.p, &self.q, &self.dp, &self.dq, &self.qi, &self.oth, &self.k,
+        ];
+        if private.iter().any(|part| part.is_some()) {
+            return None;
+        }
+        let decoded = |member: &Option<String>| URL_SAFE_NO_PAD.decode(member.as_ref()?).ok();
+        let coordinate = |member| <[u8; 32]>::try_from(decoded(member)?).ok();
+        match (self.kty.as_str(), self.crv.as_deref()) {
+            ("EC", Some("P-256")) => Some(PublicJwk::P256 {
+                x: coordinate(&self.x)?,
+                y: coordinate(&self.y)?,
+            }),
+            ("OKP", Some("Ed25519")) => Some(PublicJwk::Ed25519 {
+                x: coordinate(&self.x)?,
+            }),
+            ("RSA", _) => Some(PublicJwk::Rsa {
+                n: decoded(&self.n)?,
+                e: decoded(&self.e)?,
+            }),
+            _ => None,
+        }
     }
 }
 

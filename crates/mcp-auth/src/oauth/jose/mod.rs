@@ -9,6 +9,10 @@ mod jwk;
 mod thumbprint;
 
 pub(crate) use algorithm::SigningAlgorithm;
-pub(crate) use compact::{Compact, NotVerified, compact};
-pub(crate) use jwk::{PublicJwk, VerifyingKey, point};
-pub(crate) use thumbprint::JwkThumbprint;
+#[cfg(feature = "authorization-server")]
+pub(crate) use compact::compact;
+pub(crate) use compact::{Compact, NotVerified};
+pub(crate) use jwk::{JwkMembers, VerifyingKey};
+#[cfg(feature = "authorization-server")]
+pub(crate) use jwk::{PublicJwk, point};
+pub use thumbprint::JwkThumbprint;

@@ -12,7 +12,7 @@ use std::{marker::PhantomData, sync::Arc, time::Duration};
 use super::ShimTier;
 use crate::{
     BuildError,
-    access_token::{AccessTokenForm, GrantsSettings, SigningKeys},
+    access_token::{AccessTokenForm, Dpop, GrantsSettings, SigningKeys},
     authorization_server::{
         Admission, AdmitEveryone, ConsentRule, EnterpriseIssuer, Lifetimes, RateLimits,
         clients::{ClientDocuments, ClientResolver, PreregisteredClients, StoredRegistrations},
@@ -39,6 +39,7 @@ pub struct ShimBuilder<T> {
     key_ring: Option<KeyRing>,
     signing_keys: Option<SigningKeys>,
     token_form: AccessTokenForm,
+    dpop: Option<Dpop>,
     store: Option<Arc<dyn Store>>,
     scopes: Option<Scopes>,
     required_scopes: Option<Scopes>,
@@ -82,6 +83,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             key_ring: None,
             signing_keys: None,
             token_form: AccessTokenForm::Sealed,
+            dpop: None,
             store: None,
             scopes: None,
             required_scopes: None,
@@ -108,7 +110,7 @@ impl<T: ShimTier> ShimBuilder<T> {
                 revocation_bound: Duration::from_secs(5),
                 serve_until: None,
             },
-            limits: RateLimits::on(),
+            limits: RateLimits::default(),
             consent: ConsentRule::Ask,
             connected_apps: false,
             clock: Arc::new(SystemClock),
@@ -196,6 +198,13 @@ impl<T: ShimTier> ShimBuilder<T> {
     ) -> Self {
         self.allowed_origins
             .extend(origins.into_iter().map(Into::into));
+        self
+    }
+
+    /// With other rate limits than [`RateLimits::default`]. They count where requests carry a
+    /// [`ClientAddress`](crate::net::ClientAddress).
+    pub const fn with_rate_limits(mut self, limits: RateLimits) -> Self {
+        self.limits = limits;
         self
     }
 

@@ -50,6 +50,7 @@ struct Members {
     application_type: Option<Value>,
     jwks: Option<Value>,
     jwks_uri: Option<String>,
+    dpop_bound_access_tokens: Option<bool>,
     client_secret: Option<Value>,
     client_secret_expires_at: Option<Value>,
 }
@@ -117,6 +118,7 @@ impl Members {
         metadata.client_name = Some(name);
         metadata.token_endpoint_auth_method = method;
         metadata.refresh_tokens = has(&self.grant_types, "refresh_token");
+        metadata.dpop_bound_access_tokens = self.dpop_bound_access_tokens.unwrap_or_default();
         Ok(Document {
             metadata,
             keys,

@@ -22,6 +22,8 @@ pub(in crate::authorization_server) struct StoredRegistration {
     client_name: Option<String>,
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     scope: Option<Scopes>,
+    #[serde(rename = "d", default, skip_serializing_if = "std::ops::Not::not")]
+    dpop_bound_access_tokens: bool,
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     application_type: Option<ApplicationType>,
     #[serde(rename = "t")]
@@ -51,6 +53,7 @@ impl StoredRegistration {
             refresh_tokens: metadata.refresh_tokens,
             client_name: metadata.client_name.clone(),
             scope: metadata.scope.clone(),
+            dpop_bound_access_tokens: metadata.dpop_bound_access_tokens,
             application_type,
             issued_at,
             access,
@@ -66,6 +69,7 @@ impl StoredRegistration {
         metadata.refresh_tokens = self.refresh_tokens;
         metadata.client_name.clone_from(&self.client_name);
         metadata.scope.clone_from(&self.scope);
+        metadata.dpop_bound_access_tokens = self.dpop_bound_access_tokens;
         metadata
     }
 

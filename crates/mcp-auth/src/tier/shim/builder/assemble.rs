@@ -5,15 +5,18 @@ use std::{sync::Arc, time::Duration};
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    access_token::{GrantAdministration, Grants, OwnTokens, SigningKeys},
+    access_token::{
+        GrantAdministration, Grants, OwnTokens, ProofTarget, ProofVerifier, SigningKeys,
+    },
     authorization_server::{
         AuthorizationServer, ConnectedApps, ConsentRule, DynamicRegistration, InitialAccessTokens,
-        PushedRequests,
+        Limits, Proofs, PushedRequests,
         clients::{
             ClientResolvers, DynamicClients, RegisteredClients, StoredClients,
             document::DocumentContext,
         },
         pages::BuiltInPages,
+        paths,
     },
     resource_server::{ResourceServer, ResourceServers},
     store::{MemoryStore, Purpose, Records, Sealer, Store},
@@ -52,6 +55,10 @@ impl<T: ShimTier> ShimBuilder<T> {
         let ring = self.ring(&*store)?;
         let sealer =
             |purpose| Sealer::new(&ring, purpose, issuer.as_str(), Arc::clone(&self.random));
+        let proofs = self.dpop.map(|dpop| {
+            let nonces = sealer(Purpose::DpopNonce);
+            ProofVerifier::new(dpop, nonces, Arc::clone(&store), Arc::clone(&self.clock))
+        });
         let records = Records::new(store, sealer(Purpose::Record), Arc::clone(&self.clock));
         let grants = Grants::new(
             records.clone(),
@@ -73,7 +80,13 @@ impl<T: ShimTier> ShimBuilder<T> {
         .issued_as(self.token_form);
         let (scopes, required_scopes) = self.scopes()?;
         let resource_server = |path: &str| {
-            ResourceServer::builder(self.public_url.clone(), path, Arc::new(tokens.clone()))
+            let server =
+                ResourceServer::builder(self.public_url.clone(), path, Arc::new(tokens.clone()));
+            let server = match &proofs {
+                Some(proofs) => server.with_dpop(proofs.clone()),
+                None => server,
+            };
+            server
                 .with_issuer(issuer.clone())
                 .with_required_scopes(required_scopes.clone())
                 .with_scopes_supported(required_scopes.clone())
@@ -139,6 +152,14 @@ impl<T: ShimTier> ShimBuilder<T> {
         if let Some(dynamic) = &dynamic {
             clients = clients.then(dynamic.clients.resolver());
         }
+        let proofs = match proofs {
+            Some(verifier) => {
+                let target = ProofTarget::parse(&self.public_url.join(paths::TOKEN));
+                let target = target.map_err(|e| BuildError::argument("public URL", e.rule()))?;
+                Some(Proofs { verifier, target })
+            }
+            None => None,
+        };
         let server_name = self
             .server_name
             .unwrap_or_else(|| self.public_url.authority().to_owned());
@@ -171,11 +192,12 @@ impl<T: ShimTier> ShimBuilder<T> {
             grants,
             tokens,
             key_set: key_set.to_string().into(),
+            proofs,
             connected_apps,
             consent_forms: sealer(Purpose::ConsentForm),
             login_cookies: sealer(Purpose::Cookie),
             lifetimes: self.lifetimes,
-            limits: self.limits,
+            limits: Limits::new(self.limits),
             consent: self.consent,
             clock: self.clock,
             random: self.random,

@@ -3,7 +3,7 @@
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    access_token::{AccessTokenForm, SigningKeys},
+    access_token::{AccessTokenForm, Dpop, SigningKeys},
 };
 
 impl<T: ShimTier> ShimBuilder<T> {
@@ -26,6 +26,16 @@ impl<T: ShimTier> ShimBuilder<T> {
     /// it expires: only this server, and whoever asks it at `/introspect`, sees a revocation.
     pub const fn with_jwt_access_tokens(mut self) -> Self {
         self.token_form = AccessTokenForm::Jwt;
+        self
+    }
+
+    /// With tokens that are bound to the key of whoever proves to have it (DPoP, RFC 9449), at the token
+    /// endpoint and at every MCP endpoint. Off by default: few hosts know it.
+    ///
+    /// Every request with a bound token writes one record into the store, so that its proof is not
+    /// taken twice.
+    pub const fn with_dpop(mut self, dpop: Dpop) -> Self {
+        self.dpop = Some(dpop);
         self
     }
 
