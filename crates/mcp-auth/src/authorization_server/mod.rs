@@ -31,9 +31,9 @@
 //! | identity known and admitted | – | – | – | 9 | – |
 //!
 //! `/connected-apps` has the checks 2 and 3 of authorize for a page, and 1 to 5 of consent for a posted
-//! form, then whether it was made for this browser and this person, then what is
-//! asked for. Its own sign-in comes back to `/callback` and meets the checks there; the cookie of one
-//! kind of login opens for no other kind.
+//! form, then whether it was made for this browser and this person, then what is asked for. Its own
+//! sign-in comes back to `/callback` and meets the checks there; the cookie of one kind of login opens
+//! for no other kind.
 //!
 //! `/register` asks for an initial access token, if there are any, after 2. `/register/CLIENT_ID` has
 //! its checks 1 and 2, then the registration access token; a replacement then says who it is, and is

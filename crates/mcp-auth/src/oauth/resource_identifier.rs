@@ -45,6 +45,10 @@ impl ResourceIdentifier {
             return Err(broken("no dot segments"));
         }
         let path = path.strip_suffix('/').unwrap_or(path);
+        // With one more it would be another resource each time it is read.
+        if path.ends_with('/') {
+            return Err(broken("at most one slash at the end"));
+        }
         let mut canonical = format!(
             "{}://{}{path}",
             scheme.to_ascii_lowercase(),
@@ -121,6 +125,9 @@ mod tests {
             "https:///h/mcp",
             "https:////h/mcp",
             "https:h/mcp",
+            "https://h.example//",
+            "https://h.example/mcp//",
+            "https://h.example/mcp//?x",
             "https://",
             "https://h%2eexample/",
             "https://0x7f000001/mcp",

@@ -27,12 +27,52 @@ pub async fn all(rig: &mut Rig, secrets: &mut Secrets) -> Session {
     );
     good_days(rig, secrets).await;
     refusals(rig, secrets).await;
+    visits(rig, secrets).await;
     upstream_outages(rig, secrets).await;
     store_outages(rig, secrets).await;
     signed_tokens(rig, secrets).await;
     let live = session(rig, secrets, public(rig)).await;
     secrets.add_upstream(rig);
     live
+}
+
+/// People who look at their connected apps, end one, and are refused.
+async fn visits(rig: &Rig, secrets: &mut Secrets) {
+    session(rig, secrets, public(rig)).await;
+    let mut host = rig.host();
+    let url = format!("{}/connected-apps", rig.url);
+    let browser = host.browser();
+    browser.get(&url).await.unwrap();
+    let page = browser.submit("Sign in").await.unwrap();
+    assert_eq!(page.title(), "Sign in · Demo upstream");
+    note_cookies(rig, secrets, &mut host);
+    let browser = host.browser();
+    let page = browser.sign_in_as("alice", "wonderland").await.unwrap();
+    let forms = page.forms.clone();
+    let [first, .., last] = forms.as_slice() else {
+        panic!("{}", page.text());
+    };
+    let token = last.value("token").unwrap();
+    secrets.add("visitor form", token);
+    let visitor = browser.cookie(&rig.url, "mcp-auth-visitor").unwrap();
+    secrets.add("visitor cookie", visitor);
+    let own = rig.url.clone();
+    for (origin, token, grant) in [
+        ("https://evil.example", token, first.value("grant").unwrap()),
+        (
+            &own,
+            "forged-token-of-nobody",
+            first.value("grant").unwrap(),
+        ),
+        (&own, token, "no-such-grant"),
+        (&own, token, first.value("grant").unwrap()),
+    ] {
+        let fields = [("action", "revoke"), ("token", token), ("grant", grant)];
+        browser.post_form_from(origin, &url, &fields).await.unwrap();
+        browser.get(&url).await.unwrap();
+    }
+    browser.submit("Sign out").await.unwrap();
+    browser.get(&url).await.unwrap();
 }
 
 /// From here on access tokens are JWTs.

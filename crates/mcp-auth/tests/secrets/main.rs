@@ -36,6 +36,7 @@ async fn neither_store_nor_log_ever_holds_a_secret() {
     let log = Log::capture();
     let mut rig = Rig::plan()
         .upstream_lifetime(std::time::Duration::from_secs(300))
+        .tune(|tier| tier.with_connected_apps())
         .start()
         .await;
     let mut secrets = Secrets::default();

@@ -10,7 +10,7 @@ use crate::{rig::Rig, search::Needles};
 #[derive(Default)]
 pub struct Secrets(Vec<(&'static str, String)>);
 
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 20] = [
     "access token",
     "signed access token",
     "refresh token",
@@ -20,6 +20,8 @@ const KINDS: [&str; 18] = [
     "client secret",
     "cookie",
     "consent form",
+    "visitor cookie",
+    "visitor form",
     "root key",
     "signing key",
     "upstream access token",
