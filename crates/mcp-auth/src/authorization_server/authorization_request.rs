@@ -6,9 +6,10 @@ use http::Response;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AuthorizationServer,
+    AuthorizationServer, UnknownScopes,
     clients::{Client, ClientKind, ResolveError},
     pages::ErrorPageKind,
+    prompt::Prompt,
     pushed_request::PushedRequest,
     redirect::{RedirectError, RegisteredRedirect},
 };
@@ -62,6 +63,18 @@ pub(super) struct CheckedRequest {
     scopes: Scopes,
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     pushed: Option<PushedRequest>,
+    #[serde(rename = "m", default, skip_serializing_if = "Prompt::is_empty")]
+    prompt: Prompt,
+    #[serde(rename = "w", default)]
+    may_be_remembered: bool,
+}
+
+/// What the client asks for, beside where to.
+struct Wishes {
+    challenge: CodeChallenge,
+    resource: ResourceIdentifier,
+    scopes: Scopes,
+    prompt: Prompt,
 }
 
 /// Why a request goes no further.
@@ -200,15 +213,17 @@ impl KnownClient {
             });
         };
         match self.parameters(server) {
-            Ok((challenge, resource, scopes)) => Ok(CheckedRequest {
+            Ok(wishes) => Ok(CheckedRequest {
+                may_be_remembered: self.may_be_remembered(&redirect),
                 client: self.client.id().clone(),
                 preregistered: self.client.kind() == ClientKind::Preregistered,
                 client_name: self.client.metadata().client_name.clone(),
                 redirect,
                 state,
-                challenge,
-                resource,
-                scopes,
+                challenge: wishes.challenge,
+                resource: wishes.resource,
+                scopes: wishes.scopes,
+                prompt: wishes.prompt,
                 pushed: match &self.came {
                     Came::Pushed(request) => Some(request.clone()),
                     Came::InQuery | Came::BeingPushed => None,
@@ -222,10 +237,17 @@ impl KnownClient {
         }
     }
 
-    fn parameters(
-        &self,
-        server: &AuthorizationServer,
-    ) -> Result<(CodeChallenge, ResourceIdentifier, Scopes), OAuthErrorCode> {
+    /// Whether a consent to this may ever be remembered: somebody vouches for the client, and the code
+    /// goes to an address that only its host has.
+    fn may_be_remembered(&self, redirect: &RegisteredRedirect) -> bool {
+        let vouched = matches!(
+            self.client.kind(),
+            ClientKind::Preregistered | ClientKind::Document
+        );
+        vouched && redirect.uri().is_https() && !redirect.uri().is_loopback()
+    }
+
+    fn parameters(&self, server: &AuthorizationServer) -> Result<Wishes, OAuthErrorCode> {
         use OAuthErrorCode::{InvalidRequest, InvalidScope, UnsupportedResponseType};
         if self.form.repeats_any() {
             return Err(InvalidRequest);
@@ -253,7 +275,13 @@ impl KnownClient {
         let asked =
             Scopes::parse(self.form.get("scope").unwrap_or_default()).map_err(|_| InvalidScope)?;
         let scopes = self.scopes(server, &asked).ok_or(InvalidScope)?;
-        Ok((challenge, resource, scopes))
+        let prompt = Prompt::parse(self.form.get("prompt")).map_err(|_| InvalidRequest)?;
+        Ok(Wishes {
+            challenge,
+            resource,
+            scopes,
+            prompt,
+        })
     }
 
     /// Whether the parameters came in a way that is served, and that this client may use.
@@ -277,7 +305,8 @@ impl KnownClient {
 
     /// What is offered of what was asked for; the minimum if nothing was.
     ///
-    /// What is not offered is left out, and the token response says so (OAuth 2.1 §3.2.2.1).
+    /// What is not offered is left out, and the token response says so (OAuth 2.1 §3.2.2.1); or it is
+    /// refused, if the operator wants that.
     /// `offline_access` asks for what every grant here has.
     fn scopes(&self, server: &AuthorizationServer, asked: &Scopes) -> Option<Scopes> {
         // The operator may limit a client; what a stranger registered with limits nobody, because a
@@ -291,6 +320,10 @@ impl KnownClient {
             .filter(|scope| scope.as_str() != "offline_access")
             .cloned()
             .collect();
+        let refuses = server.unknown_scopes == UnknownScopes::Refused;
+        if refuses && !allowed(&server.scopes).contains_all(&asked) {
+            return None;
+        }
         let scopes = if asked.is_empty() {
             allowed(&server.required_scopes)
         } else {
@@ -349,6 +382,20 @@ impl CheckedRequest {
 
     pub(super) const fn scopes(&self) -> &Scopes {
         &self.scopes
+    }
+
+    pub(super) const fn prompt(&self) -> Prompt {
+        self.prompt
+    }
+
+    pub(super) const fn may_be_remembered(&self) -> bool {
+        self.may_be_remembered
+    }
+
+    /// The same request, as one that was never pushed: its `request_uri` was used.
+    pub(super) fn without_its_push(mut self) -> Self {
+        self.pushed = None;
+        self
     }
 
     /// The pushed request that this is, if it is one.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AuthorizationServer, Lifetimes,
     authorization_request::CheckedRequest,
+    consent::{self, Basis},
     pages::ErrorPageKind,
     paths,
     pending::{LoginHandle, PendingAuthorization},
@@ -66,6 +67,8 @@ enum LoginError {
     Page(ErrorPageKind, &'static str),
     /// The client is told; the pending login is over.
     Redirect(OAuthErrorCode),
+    /// The consent was remembered for somebody else, or taken back; the pending login is over.
+    AskAgain,
 }
 
 impl Callback {
@@ -101,7 +104,14 @@ impl Callback {
     ) -> Response<Bytes> {
         let asked = self.pending.request();
         let mut response = match self.login(server).await {
-            Ok(code) => asked.succeed(server, &code),
+            Ok((code, subject)) => {
+                let mut response = asked.succeed(server, &code);
+                if let (Basis::FromNowOn, Some(all)) = (self.pending.basis(), &server.remembered) {
+                    all.keep(server, request.headers(), &mut response, asked, &subject);
+                }
+                response
+            }
+            Err(LoginError::AskAgain) => consent::ask_after_login(server, request, asked),
             Err(LoginError::Page(kind, reason)) => return server.page(request, kind, reason),
             Err(LoginError::Redirect(error)) => asked.fail(server, error),
         };
@@ -109,12 +119,18 @@ impl Callback {
         response
     }
 
-    async fn login(&self, server: &AuthorizationServer) -> Result<AuthorizationCode, LoginError> {
+    /// A code, and whom it is for.
+    async fn login(
+        &self,
+        server: &AuthorizationServer,
+    ) -> Result<(AuthorizationCode, String), LoginError> {
         self.check_issuer(server).await?;
         let code = self.code()?;
         let first = self.use_once(server).await?;
         let login = self.redeem(server, first, &code).await?;
         let asked = self.pending.request();
+        let subject = format!("{}|{}", server.upstream.namespace(), login.identity.subject);
+        self.check_consent(server, &subject).await?;
         let admitted = server
             .admission
             .admit(&login.identity, asked.client(), asked.scopes())
@@ -124,10 +140,26 @@ impl Callback {
         if scopes.is_empty() {
             return Err(not_admitted("admitted without any scope"));
         }
-        grant(server, asked, &login, scopes).await.map_err(|error| {
-            tracing::error!(event = "login_not_stored", fault = "server", reason = %Causes(&error));
-            LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable)
-        })
+        let granted = grant(server, asked, &login, &subject, scopes).await;
+        let code = granted.map_err(|error| not_stored(&error))?;
+        Ok((code, subject))
+    }
+
+    /// A consent of before is this user's, and was not taken back: known only now.
+    async fn check_consent(
+        &self,
+        server: &AuthorizationServer,
+        subject: &str,
+    ) -> Result<(), LoginError> {
+        let Basis::Before(recalled) = self.pending.basis() else {
+            return Ok(());
+        };
+        let holds = recalled.holds(server, self.pending.request(), subject);
+        match holds.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(LoginError::AskAgain),
+            Err(error) => Err(not_stored(&error)),
+        }
     }
 
     /// The four rows of RFC 9207 §2.4: nothing of an answer that fails them is acted on or shown.
@@ -154,15 +186,21 @@ impl Callback {
     /// store holds what logins leave behind, not what anybody sends here.
     fn code(&self) -> Result<AuthorizationCode, LoginError> {
         if let Some(error) = self.form.get("error") {
-            // Only whether the user said no is taken over; the upstream's words are not.
+            // Only whether the user said no, or would have to be asked, is taken over; the upstream's
+            // words are not.
             let denied = error == "access_denied";
             tracing::info!(event = "upstream_refused_login", fault = "upstream", denied);
-            let error = if denied {
-                OAuthErrorCode::AccessDenied
-            } else {
-                OAuthErrorCode::ServerError
-            };
-            return Err(LoginError::Redirect(error));
+            let silent = self.pending.request().prompt().is_none();
+            return Err(LoginError::Redirect(match error {
+                "access_denied" => OAuthErrorCode::AccessDenied,
+                "login_required" if silent => OAuthErrorCode::LoginRequired,
+                "interaction_required" | "consent_required" | "account_selection_required"
+                    if silent =>
+                {
+                    OAuthErrorCode::InteractionRequired
+                }
+                _ => OAuthErrorCode::ServerError,
+            }));
         }
         let code = self.form.get("code").map(AuthorizationCode::new);
         code.ok_or(LoginError::Redirect(OAuthErrorCode::ServerError))
@@ -229,6 +267,11 @@ impl Callback {
     }
 }
 
+fn not_stored(error: &StoreError) -> LoginError {
+    tracing::error!(event = "login_not_stored", fault = "server", reason = %Causes(error));
+    LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable)
+}
+
 fn not_admitted(reason: &'static str) -> LoginError {
     tracing::info!(event = "not_admitted", fault = "client", reason);
     LoginError::Redirect(OAuthErrorCode::AccessDenied)
@@ -239,6 +282,7 @@ async fn grant(
     server: &AuthorizationServer,
     asked: &CheckedRequest,
     login: &UpstreamLogin,
+    subject: &str,
     scopes: Scopes,
 ) -> Result<AuthorizationCode, StoreError> {
     let now = server.clock.now();
@@ -246,7 +290,7 @@ async fn grant(
     let handle = GrantHandle::generate(&*server.random);
     let code = AuthorizationCode::new(server.random.token());
     let grant = Grant {
-        subject: format!("{}|{}", server.upstream.namespace(), login.identity.subject),
+        subject: subject.to_owned(),
         client: asked.client().clone(),
         client_name: asked.client_name().map(str::to_owned),
         resource: asked.resource().clone(),

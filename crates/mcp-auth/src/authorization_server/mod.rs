@@ -22,11 +22,13 @@
 //! | PKCE `S256` | – | 9 | – | – | 9 |
 //! | resource is ours, or the one authorized | – | 10 | – | – | 10 |
 //! | scopes well formed, offered, or within what was granted | 6 | 11 | – | – | 11 |
-//! | small enough for a cookie | – | 12 | – | – | – |
+//! | `prompt` known | – | 12 | – | – | – |
+//! | small enough for a cookie | – | 13 | – | – | – |
+//! | `prompt=none` can be honoured | – | 14 | – | – | – |
 //! | upstream `iss` | – | – | – | 6 | – |
 //! | a code and no error from the upstream | – | – | – | 7 | – |
 //! | not used before; a code in time | – | – | – | 8 | 12 |
-//! | identity known and admitted | – | – | – | 9 | – |
+//! | identity known; the one that consented, where that was remembered; admitted | – | – | – | 9 | – |
 //!
 //! `/register` asks for an initial access token, if there are any, after 2. `/register/CLIENT_ID` has
 //! its checks 1 and 2, then the registration access token; a replacement then says who it is, and is
@@ -63,10 +65,12 @@ mod own_host;
 pub mod pages;
 mod par;
 mod pending;
+mod prompt;
 mod pushed_request;
 mod redirect;
 mod register;
 mod registration_administration;
+mod remembered_consent;
 mod response;
 mod revoke;
 mod token;
@@ -84,6 +88,7 @@ pub(crate) use lifetimes::Lifetimes;
 pub(crate) use limits::RateLimits;
 pub(crate) use pushed_request::PushedRequests;
 pub use registration_administration::{RegistrationAdministration, RegistrationSummary};
+pub(crate) use remembered_consent::RememberedConsents;
 
 use crate::{
     access_token::{Grants, SealedTokens},
@@ -123,6 +128,9 @@ pub(crate) struct AuthorizationServer {
     pub(crate) lifetimes: Lifetimes,
     pub(crate) limits: RateLimits,
     pub(crate) consent: ConsentRule,
+    /// Consents are remembered only if this is there.
+    pub(crate) remembered: Option<RememberedConsents>,
+    pub(crate) unknown_scopes: UnknownScopes,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
 }
@@ -134,6 +142,15 @@ pub(crate) enum ConsentRule {
     Ask,
     /// Never: only for unattended development on loopback.
     InsecureApprove,
+}
+
+/// What becomes of scopes that are not offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnknownScopes {
+    /// They are left out, and the token response says so.
+    Dropped,
+    /// `invalid_scope`.
+    Refused,
 }
 
 /// The paths at our origin; 2025-03-26 hosts go to the first three by name.

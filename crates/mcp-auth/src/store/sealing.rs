@@ -30,6 +30,8 @@ pub enum Purpose {
     Record,
     /// An authorization request inside its `request_uri`.
     PushedRequest,
+    /// The consents that a browser remembers, inside a cookie.
+    RememberedConsent,
     /// The MAC on an outward MCP session id.
     SessionId,
 }
@@ -44,6 +46,7 @@ impl Purpose {
             Self::AccessToken => "access token",
             Self::Record => "record",
             Self::PushedRequest => "pushed request",
+            Self::RememberedConsent => "remembered consent",
             Self::SessionId => "session id",
         }
     }

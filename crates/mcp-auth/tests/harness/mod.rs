@@ -42,6 +42,7 @@ pub struct Server {
     /// A plain HTTP client without cookies, which follows no redirect.
     pub http: reqwest::Client,
     public_url: String,
+    upstream_scopes: Vec<&'static str>,
     tier: Arc<Mutex<Arc<DcrShim>>>,
     serving: JoinHandle<()>,
 }
@@ -50,6 +51,7 @@ pub struct Server {
 pub struct ServerBuilder {
     change: Box<dyn FnOnce(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim> + Send>,
     public_url: Option<String>,
+    upstream_scopes: Vec<&'static str>,
     clock: MovingClock,
 }
 
@@ -66,6 +68,7 @@ impl Server {
         ServerBuilder {
             change: Box::new(change),
             public_url: None,
+            upstream_scopes: vec!["openid", "email"],
             clock: MovingClock::starting_now(),
         }
     }
@@ -113,7 +116,13 @@ impl Server {
 
     /// Replaces the server process, memory and all: the address, the upstream and the clock stay.
     pub fn restart(&self, change: impl FnOnce(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim>) {
-        let tier = tier(&self.public_url, &self.upstream, &self.clock, change);
+        let tier = tier(
+            &self.public_url,
+            &self.upstream,
+            &self.upstream_scopes,
+            &self.clock,
+            change,
+        );
         *self.tier.lock().unwrap() = Arc::new(tier);
     }
 }
@@ -122,6 +131,12 @@ impl ServerBuilder {
     /// Under this `https` origin, as behind a proxy that ends TLS.
     pub fn behind_tls(mut self, origin: &str) -> Self {
         self.public_url = Some(origin.to_owned());
+        self
+    }
+
+    /// In front of the same upstream, asked for these scopes.
+    pub fn with_upstream_scopes(mut self, scopes: &[&'static str]) -> Self {
+        self.upstream_scopes = scopes.to_vec();
         self
     }
 
@@ -137,7 +152,13 @@ impl ServerBuilder {
             .start()
             .await
             .unwrap();
-        let tier = tier(&public_url, &upstream, &self.clock, self.change);
+        let tier = tier(
+            &public_url,
+            &upstream,
+            &self.upstream_scopes,
+            &self.clock,
+            self.change,
+        );
         let tier = Arc::new(Mutex::new(Arc::new(tier)));
         Server {
             upstream,
@@ -149,6 +170,7 @@ impl ServerBuilder {
                 .build()
                 .unwrap(),
             public_url,
+            upstream_scopes: self.upstream_scopes,
             serving: serve(listener, Arc::clone(&tier)),
             tier,
         }
@@ -158,13 +180,14 @@ impl ServerBuilder {
 fn tier(
     public_url: &str,
     upstream: &DemoUpstream,
+    scopes: &[&'static str],
     clock: &MovingClock,
     change: impl FnOnce(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim>,
 ) -> DcrShim {
     let clock = Arc::new(clock.clone());
     let upstream = OAuthUpstream::with_issuer(upstream.issuer(), upstream.client_id())
         .with_client_secret(ClientSecret::new(upstream.client_secret()))
-        .with_scopes(["openid", "email"])
+        .with_scopes(scopes.iter().copied())
         .with_clock(clock.clone())
         .build()
         .unwrap();

@@ -33,6 +33,7 @@ fn consent_with(
         scopes: &scopes,
         upstream_scopes: &upstream_scopes,
         upstream_host: "accounts.example.com",
+        can_be_remembered: false,
         action: "/consent",
         request: "c2VhbGVkLXJlcXVlc3Q",
         nonce: "bm9uY2U",
@@ -73,6 +74,7 @@ fn every_page() -> Vec<(String, String)> {
             consent(|page| {
                 web(page);
                 page.preregistered = true;
+                page.can_be_remembered = true;
             }),
         ),
         (
@@ -360,6 +362,7 @@ fn debug_shows_no_sealed_request() {
             scopes: &[],
             upstream_scopes: &[],
             upstream_host: "",
+            can_be_remembered: false,
             action: "",
             request: "sealed-request",
             nonce: "nonce-value",

@@ -8,6 +8,7 @@ use crate::{
     access_token::{Grants, SealedTokens},
     authorization_server::{
         AuthorizationServer, ConsentRule, DynamicRegistration, InitialAccessTokens, PushedRequests,
+        RememberedConsents,
         clients::{ClientResolvers, DynamicClients, RegisteredClients, StoredClients},
         pages::BuiltInPages,
     },
@@ -139,6 +140,11 @@ impl<T: ShimTier> ShimBuilder<T> {
             lifetimes: self.lifetimes,
             limits: self.limits,
             consent: self.consent,
+            remembered: self.remembered_consent.map(|lifetime| RememberedConsents {
+                sealer: sealer(Purpose::RememberedConsent),
+                lifetime,
+            }),
+            unknown_scopes: self.unknown_scopes,
             clock: self.clock,
             random: self.random,
             server_name,
