@@ -284,7 +284,8 @@ impl Consented {
                 pending.keep(server, &handle, request.headers(), &mut response);
                 tracing::info!(
                     event = "consent_given",
-                    client = pending.request().client().as_str()
+                    client = pending.request().client().as_str(),
+                    remembered = matches!(pending.basis(), Basis::Before(_))
                 );
                 response
             }
@@ -294,6 +295,9 @@ impl Consented {
                     UpstreamError::Refused(_) | UpstreamError::InvalidGrant => {
                         pending.request().fail(server, OAuthErrorCode::ServerError)
                     }
+                    _ if pending.request().prompt().is_none() => pending
+                        .request()
+                        .fail(server, OAuthErrorCode::TemporarilyUnavailable),
                     _ => server.page(
                         request,
                         ErrorPageKind::UpstreamUnavailable,
