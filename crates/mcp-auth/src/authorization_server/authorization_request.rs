@@ -92,15 +92,16 @@ pub(super) enum AuthorizeError {
 }
 
 impl AuthorizationRequest {
-    pub(super) fn parse(query: &str) -> Result<Self, AuthorizeError> {
+    pub(super) fn parse(server: &AuthorizationServer, query: &str) -> Result<Self, AuthorizeError> {
         let form = Form::parse(query.as_bytes())
             .map_err(|_| AuthorizeError::page("parameters cannot be read"))?;
         // Neither can be answered by redirect while it is not clear which client, where to, or with
         // which state.
-        let needed: &[&str] = match form.get("request_uri") {
+        let needed: &[&str] = if server.pushed.is_some() && form.get("request_uri").is_some() {
             // What stands beside a pushed request counts for nothing (RFC 9126 §4).
-            Some(_) => &["client_id", "request_uri"],
-            None => &["client_id", "redirect_uri", "state"],
+            &["client_id", "request_uri"]
+        } else {
+            &["client_id", "redirect_uri", "state"]
         };
         if needed.iter().any(|name| form.repeats(name)) {
             return Err(AuthorizeError::page(
