@@ -1,6 +1,7 @@
 // Runs every row and prints one line for each; see README.md. run.sh is the way in.
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,14 +41,27 @@ await against('remote_dcr', {}, [
 await against('remote_dcr', { MCP_AUTH_ACCESS_TTL: String(SHORT_TTL_SECONDS) }, eachClient((client, wire) =>
   [`refresh/${client.name}/${wire}`, mcpUrl => drive(client, mcpUrl, wire, SHORT_TTL_SECONDS + 2)]));
 
+await withDocument(document => against('remote_cimd', { MCP_AUTH_DEV_CIMD_CA: document.caFile },
+  eachClient((client, wire) => [`cimd/${client.name}/${wire}`, mcpUrl => drive(client, mcpUrl, wire, 0, document.clientId)])));
+
 const skipped = counts.skipped ? `, ${counts.skipped} skipped` : '';
 console.log(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
 process.exit(counts.failed ? 1 : 0);
 
-/** Builds the example and the rmcp client with the features that `cargo test --workspace` uses, so nothing is built twice. */
+/** Serves one client document over TLS while the rows run. */
+async function withDocument(rows) {
+  if (!programs['interop-documents']) return rows({});
+  const caFile = path.join(log, 'documents-ca.pem');
+  const host = spawn(programs['interop-documents'], [caFile], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const [line] = await once(host.stdout, 'data');
+  await rows({ caFile, clientId: String(line).trim() });
+  host.stdin.end();
+}
+
+/** Builds the examples and the rmcp client with the features that `cargo test --workspace` uses, so nothing is built twice. */
 function build() {
-  const cargo = spawnSync('cargo', ['build', '--workspace', '--example', 'remote_dcr', '--bin', 'interop-rmcp',
-    '--message-format', 'json-render-diagnostics'], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 28, encoding: 'utf8' });
+  const cargo = spawnSync('cargo', ['build', '--workspace', '--example', 'remote_dcr', '--example', 'remote_cimd',
+    '--bin', 'interop-rmcp', '--bin', 'interop-documents', '--message-format', 'json-render-diagnostics'], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 28, encoding: 'utf8' });
   const artifacts = cargo.stdout.split('\n').filter(line => line.startsWith('{')).map(line => JSON.parse(line));
   return Object.fromEntries(artifacts.filter(({ executable }) => executable).map(({ target, executable }) => [target.name, executable]));
 }
@@ -92,13 +106,14 @@ async function row(name, body) {
 }
 
 /** One client program, from the MCP URL to both tools' results; with `wait`, once more after the token's expiry. */
-async function drive({ name, command: [program, ...args] }, mcpUrl, wire, wait = 0) {
+async function drive({ name, command: [program, ...args] }, mcpUrl, wire, wait = 0, document = undefined) {
   if (!program || !existsSync(program)) throw new CannotRun(`${name} is not installed`);
   const visits = path.join(log, `visits-${randomBytes(6).toString('hex')}`);
   const env = {
     ...process.env,
     INTEROP_CACHE: cache,
-    INTEROP_VISITS: visits
+    INTEROP_VISITS: visits,
+    ...(document && { INTEROP_CLIENT_DOCUMENT: document })
   };
   try {
     const report = await output(program, [...args, path.join(here, 'browser.mjs'), mcpUrl, wire, ...(wait ? [String(wait)] : [])], env);
@@ -107,6 +122,8 @@ async function drive({ name, command: [program, ...args] }, mcpUrl, wire, wait =
       if (!report[tool]?.includes(SUBJECT)) throw new Error(`${tool} does not name ${SUBJECT}: ${report[tool]}`);
     }
     if (wait && !report.refreshed) throw new Error('the access token is still the first one');
+    const client = JSON.parse(report.whoami).client;
+    if (document ? client !== document : client.startsWith('https:')) throw new Error(`came as the client ${client}`);
     const logins = readFileSync(visits, 'utf8').trim().split('\n').length;
     if (logins !== 1) throw new Error(`${logins} visits to the browser where one login was due`);
     return `protocol ${report.protocol}${wait ? ', refreshed without the browser' : ''}`;

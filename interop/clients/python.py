@@ -6,6 +6,7 @@ The contract is the one that typescript.mjs states.
 
 import asyncio
 import json
+import os
 import sys
 from urllib.parse import parse_qs, urlsplit
 
@@ -30,6 +31,7 @@ async def main(browser, mcp_url, wire, wait):
             token_endpoint_auth_method="none",
         ),
         storage=kept,
+        client_metadata_url=os.environ.get("INTEROP_CLIENT_DOCUMENT"),
         redirect_handler=lambda url: open_browser(browser, url),
         callback_handler=redirect.response,
     )

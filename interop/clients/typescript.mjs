@@ -1,7 +1,8 @@
 // The official TypeScript client, from the MCP URL to tool results.
 //   node typescript.mjs BROWSER MCP_URL legacy|modern [SECONDS_BEFORE_A_SECOND_CALL]
 // Contract of every client here: the program BROWSER is run with the authorization URL; the last line of
-// stdout is JSON with protocol, whoami, upstream_profile and, after the wait, again and refreshed.
+// stdout is JSON with protocol, whoami, upstream_profile and, after the wait, again and refreshed. With
+// INTEROP_CLIENT_DOCUMENT, a URL, the client names itself by that document.
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -66,6 +67,7 @@ function memoryProvider(redirectUrl) {
   const kept = {};
   return {
     redirectUrl,
+    clientMetadataUrl: process.env.INTEROP_CLIENT_DOCUMENT,
     clientMetadata: {
       client_name: 'Interop TypeScript',
       redirect_uris: [redirectUrl],

@@ -51,6 +51,9 @@ pub mod access_token;
 #[cfg(feature = "authorization-server")]
 pub mod authorization_server;
 mod build_error;
+#[cfg(all(any(test, fuzzing), feature = "authorization-server"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod net;
 pub mod oauth;
 pub mod resource_server;
@@ -87,9 +90,11 @@ mod pages {
         dcr_shim: "docs/tiers/dcr-shim.md",
         dcr_proxy: "docs/tiers/dcr-proxy.md",
         cimd: "docs/tiers/cimd.md",
+        dpop: "docs/dpop.md",
         flows: "docs/flows.md",
         environment: "docs/environment.md",
         hosts: "docs/hosts.md",
+        limits: "docs/limits.md",
         pitfalls: "docs/pitfalls.md",
         decisions: "docs/decisions.md",
         stores: "docs/stores.md",

@@ -90,9 +90,16 @@ async fn challenge(mcp_url: &str, modern: bool) -> Outcome<String> {
 async fn log_in(browser: &str, mcp_url: &str, challenge: String) -> Outcome<AuthorizationManager> {
     let redirect = TcpListener::bind("127.0.0.1:0").await?;
     let origin = format!("http://{}", redirect.local_addr()?);
-    let request = AuthorizationRequest::new(format!("{origin}/callback"))
+    let mut request = AuthorizationRequest::new(format!("{origin}/callback"))
         .with_client_name("Interop rmcp")
         .with_challenge(challenge);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the contract of the interop clients"
+    )]
+    if let Ok(document) = env::var("INTEROP_CLIENT_DOCUMENT") {
+        request = request.with_client_metadata_url(document);
+    }
     let mut login = OAuthState::new(mcp_url, None).await?;
     login.start_authorization(request).await?;
 

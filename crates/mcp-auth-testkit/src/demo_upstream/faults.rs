@@ -51,6 +51,8 @@ pub struct Faults {
     pub userinfo_status: Option<u16>,
     /// `/userinfo` speaks of this subject, whoever the token is for.
     pub userinfo_sub: Option<String>,
+    /// `/userinfo` says these claims in place of its own; `null` leaves one out.
+    pub userinfo_claims: Option<Map<String, Value>>,
     /// The redirect carries the `iss` of another server (RFC 9207 §2.4).
     pub wrong_iss: bool,
     /// The redirect carries no `iss`, although discovery promises one.

@@ -32,13 +32,17 @@ pub(super) async fn userinfo(State(server): State<Arc<Server>>, headers: HeaderM
     let Some(user) = user else {
         return challenge("Bearer error=\"invalid_token\"");
     };
-    let claims = json!({
+    let mut claims = json!({
         "sub": faults.userinfo_sub.as_deref().unwrap_or(user.subject),
         "name": user.name,
         "preferred_username": user.username,
         "email": user.email,
         "email_verified": true,
     });
+    if let (Some(own), Some(changed)) = (claims.as_object_mut(), faults.userinfo_claims) {
+        own.extend(changed);
+        own.retain(|_, value| !value.is_null());
+    }
     ([(header::CACHE_CONTROL, "no-store")], Json(claims)).into_response()
 }
 

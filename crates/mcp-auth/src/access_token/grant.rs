@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     oauth::{
-        AccessToken, ClientId, CodeChallenge, Random, RefreshToken, ResourceIdentifier, Scopes,
-        Timestamp,
+        AccessToken, ClientId, CodeChallenge, JwkThumbprint, Random, RefreshToken,
+        ResourceIdentifier, Scopes, Timestamp,
     },
     store::{IndexName, RecordKey},
     upstream::UpstreamTokens,
@@ -65,10 +65,16 @@ pub(crate) struct Grant {
     pub(crate) scopes: Scopes,
     #[serde(rename = "a")]
     pub(crate) created_at: Timestamp,
+    /// Whether its client proves itself whenever it comes.
+    #[serde(rename = "p", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) confidential: bool,
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     pub(crate) code: Option<CodeState>,
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     pub(crate) refresh: Option<RefreshState>,
+    /// The key that the refresh tokens of a public client are bound to (RFC 9449 §5).
+    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<JwkThumbprint>,
     #[serde(rename = "u")]
     pub(crate) upstream: UpstreamState,
 }
@@ -87,6 +93,9 @@ pub(crate) struct CodeState {
     pub(crate) expires_at: Timestamp,
     #[serde(rename = "d", default)]
     pub(crate) redeemed: bool,
+    /// The key that has to redeem it, if the client said so (RFC 9449 §10).
+    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<JwkThumbprint>,
 }
 
 /// Where the rotation of a grant's refresh tokens stands.
@@ -164,6 +173,22 @@ impl UpstreamState {
             },
             lease: None,
         }
+    }
+
+    /// Behind a grant that came about without the upstream.
+    pub(crate) fn not_held() -> Self {
+        Self {
+            access: Zeroizing::new(String::new()),
+            refresh: None,
+            expires_at: None,
+            refresh_from: None,
+            lease: None,
+        }
+    }
+
+    /// Whether there is an upstream token at all.
+    pub(crate) fn is_held(&self) -> bool {
+        !self.access.is_empty()
     }
 
     pub(crate) fn access_token(&self) -> AccessToken {

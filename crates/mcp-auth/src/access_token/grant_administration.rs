@@ -34,6 +34,7 @@ pub struct GrantSummary {
 
 /// Lists and ends the live grants of one server, also from another task.
 ///
+/// The upstream is told of each grant that is ended, if it has a revocation endpoint (RFC 7009).
 /// Other processes see the end of a grant within the revocation bound.
 #[derive(Debug, Clone)]
 pub struct GrantAdministration {
@@ -103,9 +104,8 @@ impl GrantAdministration {
     #[cfg(feature = "authorization-server")]
     pub(crate) async fn end_client(&self, client: &ClientId) -> Result<(), StoreError> {
         let reason = "the registration of its client was ended";
-        for (key, loaded) in self.grants.with_unredeemed(&by_client(client)).await? {
-            self.grants.end(&key, &loaded.value, reason).await?;
-        }
+        let found = self.grants.with_unredeemed(&by_client(client)).await?;
+        self.grants.end_each(found, reason).await?;
         Ok(())
     }
 }
@@ -148,10 +148,7 @@ impl Grants {
         reason: &'static str,
     ) -> Result<usize, StoreError> {
         let found = self.under(index).await?;
-        for (key, loaded) in &found {
-            self.end(key, &loaded.value, reason).await?;
-        }
-        Ok(found.len())
+        self.end_each(found, reason).await
     }
 
     /// Ends the one grant of this name under an index name; says whether there was one.
@@ -164,6 +161,7 @@ impl Grants {
         for (key, loaded) in self.under(index).await? {
             if key.to_string() == name {
                 self.end(&key, &loaded.value, reason).await?;
+                self.tell_upstream([loaded.value]);
                 return Ok(true);
             }
         }
@@ -196,6 +194,26 @@ impl Grants {
                 None => return Ok(found),
             }
         }
+    }
+
+    /// Ends these grants and tells the upstream of those that were; says how many there were.
+    async fn end_each(
+        &self,
+        found: Vec<(RecordKey, LoadedGrant)>,
+        reason: &'static str,
+    ) -> Result<usize, StoreError> {
+        let mut ended = Vec::new();
+        let mut result = Ok(());
+        for (key, loaded) in found {
+            result = self.end(&key, &loaded.value, reason).await;
+            if result.is_err() {
+                break;
+            }
+            ended.push(loaded.value);
+        }
+        let count = ended.len();
+        self.tell_upstream(ended);
+        result.map(|()| count)
     }
 
     async fn end(

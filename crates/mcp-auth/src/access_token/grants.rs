@@ -117,6 +117,24 @@ impl Grants {
         Ok(())
     }
 
+    /// Tells the upstream that these grants, which were just ended, are over: what it held for us is of
+    /// no use to anybody now. It keeps nobody waiting, and it tells one after the other.
+    pub(crate) fn tell_upstream(&self, ended: impl IntoIterator<Item = Grant>) {
+        let ended = ended.into_iter();
+        let tokens: Vec<_> = ended.filter_map(|g| g.upstream.refresh_token()).collect();
+        if tokens.is_empty() || tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        let upstream = Arc::clone(&self.upstream);
+        tokio::spawn(async move {
+            for token in &tokens {
+                if let Err(error) = upstream.revoke(token).await {
+                    tracing::warn!(event = "upstream_not_revoked", fault = "upstream", reason = %error);
+                }
+            }
+        });
+    }
+
     /// Whom a grant speaks for, if this process read it within the revocation bound.
     pub(crate) fn cached(&self, handle: &GrantHandle) -> Option<Principal> {
         self.remembered(handle, self.settings.revocation_bound)
@@ -164,6 +182,9 @@ impl Grants {
             .with_client(grant.client.clone())
             .with_scopes(grant.scopes.clone())
             .with_grant(handle.log_name());
+        if !grant.upstream.is_held() {
+            return principal;
+        }
         // Weak: the cache holds principals, and must not hold itself alive through them.
         principal.with_upstream(Arc::new(GrantUpstream::new(self.itself.clone(), *handle)))
     }

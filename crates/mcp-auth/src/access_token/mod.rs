@@ -1,18 +1,35 @@
 //! Who vouches for an access token, and for whom it speaks.
 
 #[cfg(feature = "authorization-server")]
+mod claims;
+mod dpop;
+#[cfg(feature = "authorization-server")]
 mod grant;
 #[cfg(feature = "authorization-server")]
 mod grant_administration;
 #[cfg(feature = "authorization-server")]
 mod grants;
+#[cfg(feature = "authorization-server")]
+mod jwt;
+#[cfg(feature = "authorization-server")]
+mod own_tokens;
 mod principal;
 #[cfg(feature = "authorization-server")]
 mod sealed;
 #[cfg(feature = "authorization-server")]
+mod signing_keys;
+#[cfg(feature = "authorization-server")]
 mod upstream_token;
+#[cfg(feature = "authorization-server")]
+mod verified_jwts;
 mod verifier;
 
+#[cfg(feature = "authorization-server")]
+pub(crate) use claims::AccessTokenClaims;
+#[cfg(feature = "authorization-server")]
+pub(crate) use dpop::CheckedProof;
+pub(crate) use dpop::{Asked, ProofError, ProofTarget};
+pub use dpop::{Dpop, ProofVerifier};
 #[cfg(feature = "authorization-server")]
 pub(crate) use grant::{CodeState, Grant, GrantHandle, Key, RefreshState, UpstreamState};
 #[cfg(feature = "authorization-server")]
@@ -20,8 +37,10 @@ pub use grant_administration::{GrantAdministration, GrantSummary};
 #[cfg(feature = "authorization-server")]
 pub(crate) use grants::{Grants, GrantsSettings, LoadedGrant, code_key};
 #[cfg(feature = "authorization-server")]
+pub(crate) use own_tokens::{AccessTokenForm, NotSigned, OwnTokens};
+#[cfg(feature = "authorization-server")]
 pub(crate) use principal::UpstreamTokenSource;
 pub use principal::{Principal, UpstreamTokenError};
 #[cfg(feature = "authorization-server")]
-pub(crate) use sealed::{AccessTokenClaims, SealedTokens};
+pub use signing_keys::{SigningKeys, SigningKeysError};
 pub use verifier::{TokenVerifier, VerifyError};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::oauth::{AccessToken, ClientId, Scopes, Timestamp};
+use crate::oauth::{AccessToken, ClientId, JwkThumbprint, Scopes, Timestamp};
 
 /// Who a verified request speaks for: found in the request's extensions behind the layer.
 ///
@@ -20,6 +20,7 @@ struct Parts {
     scopes: Scopes,
     expires_at: Option<Timestamp>,
     grant: Option<Arc<str>>,
+    confirmation: Option<JwkThumbprint>,
     upstream: Option<Arc<dyn UpstreamTokenSource>>,
 }
 
@@ -38,6 +39,7 @@ impl Principal {
             scopes: Scopes::empty(),
             expires_at: None,
             grant: None,
+            confirmation: None,
             upstream: None,
         }))
     }
@@ -66,6 +68,16 @@ impl Principal {
         self.with(|parts| parts.grant = Some(grant.into()))
     }
 
+    /// Only for whoever proves to have the key with this thumbprint (`cnf` with `jkt`, RFC 9449 §6).
+    ///
+    /// # Security
+    ///
+    /// A verifier that leaves this out for a bound token lets a thief use it.
+    #[must_use]
+    pub fn with_confirmation(self, key: JwkThumbprint) -> Self {
+        self.with(|parts| parts.confirmation = Some(key))
+    }
+
     /// With upstream tokens behind it.
     #[allow(dead_code)] // only the authorization server's verifier holds upstream tokens
     pub(crate) fn with_upstream(self, upstream: Arc<dyn UpstreamTokenSource>) -> Self {
@@ -82,6 +94,13 @@ impl Principal {
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.0.subject
+    }
+
+    /// Whether this is a client that acts for itself, rather than a user (RFC 9068 §5): its subject
+    /// begins with `|`, which no user's does.
+    #[must_use]
+    pub fn is_client(&self) -> bool {
+        self.0.subject.starts_with('|')
     }
 
     /// The client the subject acts through; none behind a static key.
@@ -106,6 +125,13 @@ impl Principal {
     #[must_use]
     pub fn grant(&self) -> Option<&str> {
         self.0.grant.as_deref()
+    }
+
+    /// The key that the token is bound to, if it is (RFC 9449 §6); behind the layer the host has
+    /// proved to have it.
+    #[must_use]
+    pub fn confirmation(&self) -> Option<JwkThumbprint> {
+        self.0.confirmation
     }
 
     /// A fresh access token of the upstream for this user, refreshed first if it has to be.

@@ -1,6 +1,11 @@
 //! Whether a user who signed in at the upstream may come in, and with which scopes.
 
+mod email_domain;
+mod rule;
+
 use async_trait::async_trait;
+
+pub use rule::AdmissionRule;
 
 use crate::{
     oauth::{ClientId, Scopes},
@@ -8,13 +13,18 @@ use crate::{
 };
 
 /// Decides after the upstream login and before any grant exists.
+///
+/// [`AdmissionRule`] has the usual ones ready; this is for those of one's own.
 #[async_trait]
 pub trait Admission: std::fmt::Debug + Send + Sync {
     /// Admits this identity through this client, with at most the scopes it consented to.
     ///
+    /// A visitor of the connected apps page comes through no client: it is asked about with the page's
+    /// own URL as the client, and with every scope that is offered.
+    ///
     /// # Errors
     ///
-    /// [`NotAdmitted`] sends the host `access_denied`.
+    /// [`NotAdmitted`] shows the person a page, from which the host gets `access_denied`.
     async fn admit(
         &self,
         identity: &UpstreamIdentity,
@@ -42,19 +52,31 @@ impl Admitted {
 }
 
 /// A user who may not come in; the reason is for the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not admitted: {reason}")]
 #[non_exhaustive]
 pub struct NotAdmitted {
     /// Why, in fixed words.
     pub reason: &'static str,
+    /// What the person is told beside the page's own words.
+    pub words: Option<String>,
 }
 
 impl NotAdmitted {
     /// For this reason.
     #[must_use]
     pub const fn because(reason: &'static str) -> Self {
-        Self { reason }
+        Self {
+            reason,
+            words: None,
+        }
+    }
+
+    /// With words for the person, such as whom to ask.
+    #[must_use]
+    pub fn with_words(mut self, words: impl Into<String>) -> Self {
+        self.words = Some(words.into());
+        self
     }
 }
 

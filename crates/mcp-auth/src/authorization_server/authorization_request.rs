@@ -14,8 +14,8 @@ use super::{
     redirect::{RedirectError, RegisteredRedirect},
 };
 use crate::oauth::{
-    AuthorizationCode, ClientId, CodeChallenge, Form, OAuthErrorCode, ResourceIdentifier, Scopes,
-    State,
+    AuthorizationCode, ClientId, CodeChallenge, Form, JwkThumbprint, OAuthErrorCode,
+    ResourceIdentifier, Scopes, State,
 };
 
 /// The request as it was read; nothing in it is trusted.
@@ -63,6 +63,9 @@ pub(super) struct CheckedRequest {
     scopes: Scopes,
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     pushed: Option<PushedRequest>,
+    /// The key that has to redeem the code, if the client said so.
+    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
+    key: Option<JwkThumbprint>,
     #[serde(rename = "m", default, skip_serializing_if = "Prompt::is_empty")]
     prompt: Prompt,
     #[serde(rename = "w", default)]
@@ -75,6 +78,7 @@ struct Wishes {
     resource: ResourceIdentifier,
     scopes: Scopes,
     prompt: Prompt,
+    key: Option<JwkThumbprint>,
 }
 
 /// Why a request goes no further.
@@ -141,6 +145,12 @@ impl AuthorizationRequest {
                     ErrorPageKind::ClientOfOtherKey,
                     "client_id under an unknown key",
                 ),
+                ResolveError::Document(reason) => {
+                    AuthorizeError::Page(ErrorPageKind::ClientDocument, reason)
+                }
+                ResolveError::DocumentUnavailable(reason) => {
+                    AuthorizeError::Page(ErrorPageKind::ClientDocumentUnavailable, reason)
+                }
                 ResolveError::Unavailable(_) => AuthorizeError::Page(
                     ErrorPageKind::StoreUnavailable,
                     "clients cannot be looked up",
@@ -225,6 +235,7 @@ impl KnownClient {
                 resource: wishes.resource,
                 scopes: wishes.scopes,
                 prompt: wishes.prompt,
+                key: wishes.key,
                 pushed: match &self.came {
                     Came::Pushed(request) => Some(request.clone()),
                     Came::InQuery | Came::BeingPushed => None,
@@ -282,7 +293,19 @@ impl KnownClient {
             resource,
             scopes,
             prompt,
+            key: self.key(server)?,
         })
+    }
+
+    /// `dpop_jkt`, where proofs are served: the code is then worth nothing without this key
+    /// (RFC 9449 §10).
+    fn key(&self, server: &AuthorizationServer) -> Result<Option<JwkThumbprint>, OAuthErrorCode> {
+        let asked = self
+            .form
+            .get("dpop_jkt")
+            .filter(|_| server.proofs.is_some());
+        let key = asked.map(JwkThumbprint::parse).transpose();
+        key.map_err(|_| OAuthErrorCode::InvalidRequest)
     }
 
     /// Whether the parameters came in a way that is served, and that this client may use.
@@ -379,6 +402,10 @@ impl CheckedRequest {
 
     pub(super) const fn resource(&self) -> &ResourceIdentifier {
         &self.resource
+    }
+
+    pub(super) const fn key(&self) -> Option<JwkThumbprint> {
+        self.key
     }
 
     pub(super) const fn scopes(&self) -> &Scopes {

@@ -65,6 +65,23 @@ impl AuthorizationServer {
         kind: ErrorPageKind,
         reason: &'static str,
     ) -> Response<Bytes> {
+        let correlation = self.correlation(request, kind, reason);
+        kind.respond(
+            self.pages.as_ref(),
+            &self.server_name,
+            request.headers(),
+            &correlation,
+            &self.random.token(),
+        )
+    }
+
+    /// Writes a refusal down, and gives the name that the page and the log have for it.
+    pub(super) fn correlation(
+        &self,
+        request: &Request<Bytes>,
+        kind: ErrorPageKind,
+        reason: &'static str,
+    ) -> String {
         let correlation = self.random.token().chars().take(10).collect::<String>();
         let path = request.uri().path();
         tracing::info!(
@@ -74,12 +91,6 @@ impl AuthorizationServer {
             reason,
             correlation
         );
-        kind.respond(
-            self.pages.as_ref(),
-            &self.server_name,
-            request.headers(),
-            &correlation,
-            &self.random.token(),
-        )
+        correlation
     }
 }

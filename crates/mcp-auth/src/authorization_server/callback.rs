@@ -1,13 +1,19 @@
 //! `GET /callback`: the upstream sends the browser back to us (RFC 6749 §4.1.2).
+//!
+//! Two kinds of login come back here, for the upstream knows one redirection URI of ours: a client's,
+//! and a person's own visit to the connected apps page. The cookie under the `state` says which one
+//! it is by the key that opens it, so neither can be finished as the other.
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AuthorizationServer, Lifetimes,
+    AuthorizationServer, Lifetimes, NotAdmitted,
     authorization_request::CheckedRequest,
+    connected_apps::{self, PendingVisit},
     consent::{self, Basis},
+    not_admitted,
     pages::ErrorPageKind,
     paths,
     pending::{LoginHandle, PendingAuthorization},
@@ -15,8 +21,8 @@ use super::{
 use crate::{
     access_token::{CodeState, Grant, GrantHandle, UpstreamState, code_key},
     net::Causes,
-    oauth::{AuthorizationCode, Form, OAuthErrorCode, Scopes},
-    store::{Insert, StoreError},
+    oauth::{AuthorizationCode, ClientId, CodeVerifier, Form, OAuthErrorCode, Scopes, Timestamp},
+    store::{Insert, RecordKey, StoreError},
     upstream::{UpstreamError, UpstreamLogin},
 };
 
@@ -55,20 +61,59 @@ pub(super) async fn finish(
 struct Callback {
     form: Form,
     handle: LoginHandle,
-    pending: PendingAuthorization,
+    pending: Pending,
+}
+
+/// Whose login it is.
+enum Pending {
+    /// A client's, which the user consented to.
+    Client(Box<PendingAuthorization>),
+    /// A person's own, begun on the connected apps page.
+    Visit(PendingVisit),
 }
 
 /// Proof that nobody finished this login before; made by [`Callback::use_once`] alone.
 struct FirstUse(());
 
 /// How a login ends that does not end well.
-enum LoginError {
+pub(super) enum LoginError {
     /// The person can do something about it; the pending login stays as it is.
     Page(ErrorPageKind, &'static str),
-    /// The client is told; the pending login is over.
-    Redirect(OAuthErrorCode),
-    /// The consent was remembered for somebody else, or taken back; the pending login is over.
-    AskAgain,
+    /// Whoever began the login is told; it is over.
+    Over(OAuthErrorCode),
+    /// The operator does not let this user in; the login is over.
+    NotAdmitted(NotAdmitted),
+}
+
+impl Pending {
+    fn take(server: &AuthorizationServer, handle: &LoginHandle, sent: &HeaderMap) -> Option<Self> {
+        PendingAuthorization::take(server, handle, sent)
+            .map(|pending| Self::Client(Box::new(pending)))
+            .or_else(|| PendingVisit::take(server, handle, sent).map(Self::Visit))
+    }
+
+    fn verifier(&self) -> Option<CodeVerifier> {
+        match self {
+            Self::Client(pending) => pending.verifier(),
+            Self::Visit(pending) => pending.verifier(),
+        }
+    }
+
+    /// Whether the user must not see a page on the way.
+    fn is_silent(&self) -> bool {
+        match self {
+            Self::Client(pending) => pending.request().prompt().is_none(),
+            Self::Visit(_) => false,
+        }
+    }
+
+    /// The record that says this login was finished, and how long that has to be remembered.
+    fn used_marker(&self, handle: &LoginHandle) -> (RecordKey, Timestamp) {
+        match self {
+            Self::Client(pending) => pending.used_marker(handle),
+            Self::Visit(pending) => (handle.used_marker(), pending.expires_at()),
+        }
+    }
 }
 
 impl Callback {
@@ -88,8 +133,7 @@ impl Callback {
             "no pending login of this browser has this state",
         );
         let handle = LoginHandle::parse(state).ok_or(unknown)?;
-        let pending =
-            PendingAuthorization::take(server, &handle, request.headers()).ok_or(unknown)?;
+        let pending = Pending::take(server, &handle, request.headers()).ok_or(unknown)?;
         Ok(Self {
             form,
             handle,
@@ -102,64 +146,37 @@ impl Callback {
         server: &AuthorizationServer,
         request: &Request<Bytes>,
     ) -> Response<Bytes> {
-        let asked = self.pending.request();
-        let mut response = match self.login(server).await {
-            Ok((code, subject)) => {
-                let mut response = asked.succeed(server, &code);
-                if let (Basis::FromNowOn, Some(all)) = (self.pending.basis(), &server.remembered) {
-                    all.keep(server, request.headers(), &mut response, asked, &subject);
-                }
-                response
-            }
-            Err(LoginError::AskAgain) => consent::ask_after_login(server, request, asked),
-            Err(LoginError::Page(kind, reason)) => return server.page(request, kind, reason),
-            Err(LoginError::Redirect(error)) => asked.fail(server, error),
+        let ended = match (self.login(server).await, &self.pending) {
+            (Ok(login), Pending::Client(pending)) => let_in(server, request, pending, &login).await,
+            (Ok(login), Pending::Visit(_)) => connected_apps::enter(server, &login).await,
+            (Err(error), _) => Err(error),
         };
-        PendingAuthorization::forget(server, &self.handle, &mut response);
+        let mut response = match (ended, &self.pending) {
+            (Ok(response), _) => response,
+            (Err(LoginError::Page(kind, reason)), _) => return server.page(request, kind, reason),
+            (Err(LoginError::Over(error)), Pending::Client(pending)) => {
+                pending.request().fail(server, error)
+            }
+            (Err(LoginError::NotAdmitted(refusal)), Pending::Client(pending)) => {
+                not_admitted::turn_back(server, request, pending.request(), &refusal)
+            }
+            (Err(LoginError::Over(error)), Pending::Visit(_)) => {
+                connected_apps::not_signed_in(server, request, error)
+            }
+            (Err(LoginError::NotAdmitted(refusal)), Pending::Visit(_)) => {
+                not_admitted::tell(server, request, &refusal, None)
+            }
+        };
+        self.handle.forget(&server.public_url, &mut response);
         response
     }
 
-    /// A code, and whom it is for.
-    async fn login(
-        &self,
-        server: &AuthorizationServer,
-    ) -> Result<(AuthorizationCode, String), LoginError> {
+    /// Who signed in at the upstream, learned once.
+    async fn login(&self, server: &AuthorizationServer) -> Result<UpstreamLogin, LoginError> {
         self.check_issuer(server).await?;
         let code = self.code()?;
         let first = self.use_once(server).await?;
-        let login = self.redeem(server, first, &code).await?;
-        let asked = self.pending.request();
-        let subject = format!("{}|{}", server.upstream.namespace(), login.identity.subject);
-        self.check_consent(server, &subject).await?;
-        let admitted = server
-            .admission
-            .admit(&login.identity, asked.client(), asked.scopes())
-            .await;
-        let admitted = admitted.map_err(|refusal| not_admitted(refusal.reason))?;
-        let scopes = asked.scopes().intersection(&admitted.scopes);
-        if scopes.is_empty() {
-            return Err(not_admitted("admitted without any scope"));
-        }
-        let granted = grant(server, asked, &login, &subject, scopes).await;
-        let code = granted.map_err(|error| not_stored(&error))?;
-        Ok((code, subject))
-    }
-
-    /// A consent of before is this user's, and was not taken back: known only now.
-    async fn check_consent(
-        &self,
-        server: &AuthorizationServer,
-        subject: &str,
-    ) -> Result<(), LoginError> {
-        let Basis::Before(recalled) = self.pending.basis() else {
-            return Ok(());
-        };
-        let holds = recalled.holds(server, self.pending.request(), subject);
-        match holds.await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(LoginError::AskAgain),
-            Err(error) => Err(not_stored(&error)),
-        }
+        self.redeem(server, first, &code).await
     }
 
     /// The four rows of RFC 9207 §2.4: nothing of an answer that fails them is acted on or shown.
@@ -179,7 +196,7 @@ impl Callback {
             fault = "upstream",
             "the callback names another issuer"
         );
-        Err(LoginError::Redirect(OAuthErrorCode::ServerError))
+        Err(LoginError::Over(OAuthErrorCode::ServerError))
     }
 
     /// The upstream's code. Without one nothing can be spent, so nothing is written down either: the
@@ -190,8 +207,8 @@ impl Callback {
             // words are not.
             let denied = error == "access_denied";
             tracing::info!(event = "upstream_refused_login", fault = "upstream", denied);
-            let silent = self.pending.request().prompt().is_none();
-            return Err(LoginError::Redirect(match error {
+            let silent = self.pending.is_silent();
+            return Err(LoginError::Over(match error {
                 "access_denied" => OAuthErrorCode::AccessDenied,
                 "login_required" if silent => OAuthErrorCode::LoginRequired,
                 "interaction_required" | "consent_required" | "account_selection_required"
@@ -203,7 +220,7 @@ impl Callback {
             }));
         }
         let code = self.form.get("code").map(AuthorizationCode::new);
-        code.ok_or(LoginError::Redirect(OAuthErrorCode::ServerError))
+        code.ok_or(LoginError::Over(OAuthErrorCode::ServerError))
     }
 
     /// From here on this login cannot be finished a second time.
@@ -233,10 +250,13 @@ impl Callback {
         code: &AuthorizationCode,
     ) -> Result<UpstreamLogin, LoginError> {
         let verifier = self.pending.verifier();
-        let verifier = verifier.ok_or(LoginError::Redirect(OAuthErrorCode::ServerError))?;
+        let verifier = verifier.ok_or(LoginError::Over(OAuthErrorCode::ServerError))?;
         let callback = server.public_url.join(paths::CALLBACK);
         match server.upstream.redeem(code, &verifier, &callback).await {
-            Ok(login) => Ok(login),
+            Ok(UpstreamLogin { tokens, identity }) => {
+                let identity = identity.with_namespace(server.upstream.namespace());
+                Ok(UpstreamLogin::new(tokens, identity))
+            }
             Err(error) => {
                 tracing::error!(event = "upstream_login_failed", fault = "upstream", reason = %Causes(&error));
                 Err(self.failed(server, error).await)
@@ -254,27 +274,77 @@ impl Callback {
                         ErrorPageKind::UpstreamUnavailable,
                         "the upstream cannot be reached",
                     ),
-                    Err(_) => LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable),
+                    Err(_) => LoginError::Over(OAuthErrorCode::TemporarilyUnavailable),
                 }
             }
-            UpstreamError::Outage(_) => {
-                LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable)
-            }
+            UpstreamError::Outage(_) => LoginError::Over(OAuthErrorCode::TemporarilyUnavailable),
             UpstreamError::InvalidGrant | UpstreamError::Refused(_) => {
-                LoginError::Redirect(OAuthErrorCode::ServerError)
+                LoginError::Over(OAuthErrorCode::ServerError)
             }
         }
     }
 }
 
-fn not_stored(error: &StoreError) -> LoginError {
-    tracing::error!(event = "login_not_stored", fault = "server", reason = %Causes(error));
-    LoginError::Redirect(OAuthErrorCode::TemporarilyUnavailable)
+/// Gives the client that asked its code, if the user consented and may come in.
+async fn let_in(
+    server: &AuthorizationServer,
+    request: &Request<Bytes>,
+    pending: &PendingAuthorization,
+    login: &UpstreamLogin,
+) -> Result<Response<Bytes>, LoginError> {
+    let (asked, subject) = (pending.request(), login.identity.full_subject());
+    if !consent_holds(server, pending, &subject).await? {
+        return Ok(consent::ask_after_login(server, request, asked));
+    }
+    let scopes = admitted(server, login, asked.client(), asked.scopes()).await?;
+    let granted = grant(server, asked, login, scopes).await;
+    let code = granted.map_err(|error| store_away(&error))?;
+    let mut response = asked.succeed(server, &code);
+    if let (Basis::FromNowOn, Some(all)) = (pending.basis(), &server.remembered) {
+        all.keep(server, request.headers(), &mut response, asked, &subject);
+    }
+    Ok(response)
 }
 
-fn not_admitted(reason: &'static str) -> LoginError {
-    tracing::info!(event = "not_admitted", fault = "client", reason);
-    LoginError::Redirect(OAuthErrorCode::AccessDenied)
+/// Whether a consent of before is this user's, and was not taken back: known only now.
+async fn consent_holds(
+    server: &AuthorizationServer,
+    pending: &PendingAuthorization,
+    subject: &str,
+) -> Result<bool, LoginError> {
+    let Basis::Before(recalled) = pending.basis() else {
+        return Ok(true);
+    };
+    let holds = recalled.holds(server, pending.request(), subject).await;
+    holds.map_err(|error| store_away(&error))
+}
+
+fn store_away(error: &StoreError) -> LoginError {
+    tracing::error!(event = "login_not_stored", fault = "server", reason = %Causes(error));
+    LoginError::Over(OAuthErrorCode::TemporarilyUnavailable)
+}
+
+/// What the operator lets this user have of these scopes, through this client; never nothing.
+pub(super) async fn admitted(
+    server: &AuthorizationServer,
+    login: &UpstreamLogin,
+    client: &ClientId,
+    scopes: &Scopes,
+) -> Result<Scopes, LoginError> {
+    let admitted = server.admission.admit(&login.identity, client, scopes);
+    let refused = |refusal: NotAdmitted| {
+        tracing::info!(
+            event = "not_admitted",
+            fault = "client",
+            reason = refusal.reason
+        );
+        LoginError::NotAdmitted(refusal)
+    };
+    let scopes = scopes.intersection(&admitted.await.map_err(refused)?.scopes);
+    if scopes.is_empty() {
+        return Err(refused(NotAdmitted::because("admitted without any scope")));
+    }
+    Ok(scopes)
 }
 
 /// Writes the grant, for as long as its code lives, and then the code.
@@ -282,7 +352,6 @@ async fn grant(
     server: &AuthorizationServer,
     asked: &CheckedRequest,
     login: &UpstreamLogin,
-    subject: &str,
     scopes: Scopes,
 ) -> Result<AuthorizationCode, StoreError> {
     let now = server.clock.now();
@@ -290,19 +359,22 @@ async fn grant(
     let handle = GrantHandle::generate(&*server.random);
     let code = AuthorizationCode::new(server.random.token());
     let grant = Grant {
-        subject: subject.to_owned(),
+        subject: login.identity.full_subject(),
         client: asked.client().clone(),
         client_name: asked.client_name().map(str::to_owned),
         resource: asked.resource().clone(),
         scopes,
         created_at: now,
+        confidential: false, // until its client proves itself at the token endpoint
         code: Some(CodeState {
             challenge: asked.challenge().clone(),
             redirect_uri: asked.redirect().uri().as_str().to_owned(),
             expires_at,
             redeemed: false,
+            key: asked.key(),
         }),
         refresh: None,
+        key: None,
         upstream: UpstreamState::new(&login.tokens, now),
     };
     let collision = || StoreError::Failed("a random key exists already".into());

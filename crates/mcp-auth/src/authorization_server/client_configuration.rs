@@ -119,6 +119,7 @@ fn described(
         secret: secret.as_ref(),
         metadata: &metadata,
         application_type: registration.application_type(),
+        dpop_bound_access_tokens: metadata.dpop_bound_access_tokens.then_some(true),
         access: Some((token, url(server, registration.id()))),
     };
     registered.respond(StatusCode::OK)
@@ -167,7 +168,7 @@ async fn replace(
     let ownership: Ownership =
         serde_json::from_slice(request.body()).map_err(|_| RegisterError::Json)?;
     ownership.check(clients, &managed)?;
-    let accepted = submitted.check(clients.redirect_schemes())?;
+    let accepted = submitted.check(clients.redirect_schemes(), server.proofs.is_some())?;
     let id = managed.registration().id().clone();
     loop {
         let (metadata, application_type) = (accepted.metadata(), accepted.application_type());

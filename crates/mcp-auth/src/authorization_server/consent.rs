@@ -4,14 +4,15 @@
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, Request, Response};
 use serde::{Deserialize, Serialize};
 
 use super::{
     AuthorizationServer, ConsentRule, Lifetimes,
     authorization_request::CheckedRequest,
     cookies, form_body,
-    pages::{ConsentPage, ErrorPageKind, document_host, page_response},
+    own_page::PostedByOwnPage,
+    pages::{ConsentPage, ErrorPageKind, FormFields, ShownText, document_host, page_response},
     paths,
     pending::PendingAuthorization,
     remembered_consent::Recalled,
@@ -121,10 +122,7 @@ fn show(
     created_at: Timestamp,
 ) -> Response<Bytes> {
     let (browser, is_new) =
-        match cookies::get(request.headers(), &server.public_url, cookies::BROWSER) {
-            Some(known) if known.len() == 43 => (known.to_owned(), false),
-            _ => (server.random.token(), true),
-        };
+        cookies::browser(request.headers(), &server.public_url, &*server.random);
     let form = ConsentForm {
         browser: browser_hash(&browser),
         request: checked,
@@ -213,24 +211,8 @@ fn opened(
 ) -> Result<CheckedRequest, NotDecided> {
     use ErrorPageKind::{ConsentExpired, ConsentFromElsewhere, MalformedRequest};
     let refuse = NotDecided::Page;
-    // A page of another site cannot post here, whatever cookies it brings along. Our own pages send
-    // no referrer, so their `Origin` is `null`.
-    let own = server.public_url.as_str();
-    let elsewhere = |origin: &HeaderValue| origin != "null" && origin != own;
-    if headers.get_all("origin").iter().any(elsewhere) {
-        return Err(refuse(
-            ConsentFromElsewhere,
-            "posted by a page of another origin",
-        ));
-    }
-    let site = headers.get("sec-fetch-site");
-    if headers
-        .get_all("sec-fetch-site")
-        .iter()
-        .any(|site| site != "same-origin")
-    {
-        return Err(refuse(ConsentFromElsewhere, "posted from another site"));
-    }
+    let own_page = PostedByOwnPage::check(headers, &server.public_url)
+        .map_err(|reason| refuse(ConsentFromElsewhere, reason))?;
     let sealed = form
         .get("request")
         .ok_or(refuse(MalformedRequest, "no request"))?;
@@ -250,10 +232,10 @@ fn opened(
     if constant_time_eq(browser_hash(browser).as_bytes(), consent.browser.as_bytes()) {
         return Ok(consent.request);
     }
-    match site {
-        Some(_) => Err(NotDecided::AskAgain(Box::new(consent))),
-        None => Err(refuse(ConsentFromElsewhere, "the form of another browser")),
+    if own_page.said_by_browser {
+        return Err(NotDecided::AskAgain(Box::new(consent)));
     }
+    Err(refuse(ConsentFromElsewhere, "the form of another browser"))
 }
 
 impl Consented {
@@ -319,23 +301,28 @@ fn render(server: &AuthorizationServer, request: &CheckedRequest, sealed: &str) 
     let redirect = request.redirect().uri();
     let scopes = server.scope_descriptions.describe(request.scopes());
     let upstream_scopes = server.upstream.scopes();
+    let upstream_scopes: Vec<_> = upstream_scopes
+        .iter()
+        .map(|scope| ShownText::new(scope))
+        .collect();
     let page = ConsentPage {
-        server_name: &server.server_name,
-        client_name: request.client_name(),
+        server_name: ShownText::new(&server.server_name),
+        client_name: request.client_name().and_then(ShownText::of_name),
         preregistered: request.is_preregistered(),
-        client_host: document_host(request.client().as_str()),
-        redirect_destination: redirect.destination(),
-        redirect_uri: redirect.as_str(),
+        client_host: document_host(request.client().as_str()).map(ShownText::new),
+        redirect_destination: ShownText::new(redirect.destination()),
+        redirect_uri: ShownText::new(redirect.as_str()),
         loopback: redirect.is_loopback(),
         scopes: &scopes,
         upstream_scopes: &upstream_scopes,
-        upstream_host: server.upstream.display_host(),
+        upstream_host: ShownText::new(server.upstream.display_host()),
         can_be_remembered: offers_to_remember(server, request),
         action: paths::CONSENT,
-        request: sealed,
+        fields: FormFields::new([("request", sealed)]),
         nonce: &nonce,
     };
-    page_response(http::StatusCode::OK, server.pages.consent(&page), &nonce)
+    let pages = server.pages.as_ref();
+    page_response(pages, http::StatusCode::OK, pages.consent(&page), &nonce)
 }
 
 /// The form holds a hash, so that a form alone never tells the cookie.

@@ -5,7 +5,7 @@ use http::{
     header::{COOKIE, SET_COOKIE},
 };
 
-use crate::oauth::PublicUrl;
+use crate::oauth::{PublicUrl, Random};
 
 /// The CSRF cookie: one random value per browser.
 pub(super) const BROWSER: &str = "mcp-auth-browser";
@@ -13,6 +13,8 @@ pub(super) const BROWSER: &str = "mcp-auth-browser";
 pub(super) const REMEMBERED: &str = "mcp-auth-consents";
 /// The first part of the names of pending logins.
 pub(super) const LOGIN: &str = "mcp-auth-login-";
+/// Who is signed in to the connected apps page.
+pub(super) const VISITOR: &str = "mcp-auth-visitor";
 
 /// The full name of a cookie of ours (RFC 6265bis §4.1.3.2).
 pub(super) fn full_name(public_url: &PublicUrl, name: &str) -> String {
@@ -50,6 +52,14 @@ pub(super) fn get<'a>(
     match (values.next(), values.next()) {
         (Some(value), None) => Some(value),
         _ => None,
+    }
+}
+
+/// The value of the CSRF cookie of this browser, and whether it is new and has to be set.
+pub(super) fn browser(headers: &HeaderMap, url: &PublicUrl, random: &dyn Random) -> (String, bool) {
+    match get(headers, url, BROWSER) {
+        Some(known) if known.len() == 43 => (known.to_owned(), false),
+        _ => (random.token(), true),
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     access_token::{Principal, TokenVerifier, VerifyError},
-    oauth::{AccessToken, OAuthErrorCode, ResourceIdentifier},
+    oauth::{AccessToken, JwkThumbprint, OAuthErrorCode, ResourceIdentifier},
 };
 
 pub(super) async fn introspect(
@@ -67,7 +67,15 @@ struct Active<'a> {
     scope: String,
     token_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<u64>,
+}
+
+/// The key that a token is bound to (RFC 9449 §6.2).
+#[derive(Serialize)]
+struct Confirmation {
+    jkt: JwkThumbprint,
 }
 
 /// Of everything else nothing is told (RFC 7662 §2.2).
@@ -88,7 +96,11 @@ fn active<'a>(
         sub: principal.subject(),
         client_id: principal.client().map(|client| client.as_str()),
         scope: principal.scopes().to_string(),
-        token_type: "Bearer",
+        token_type: match principal.confirmation() {
+            Some(_) => "DPoP",
+            None => "Bearer",
+        },
+        cnf: principal.confirmation().map(|jkt| Confirmation { jkt }),
         exp: principal.expires_at().map(|end| end.as_seconds()),
     }
 }

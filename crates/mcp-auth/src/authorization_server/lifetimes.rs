@@ -21,6 +21,8 @@ pub(crate) struct Lifetimes {
 impl Lifetimes {
     /// Of a consent form and of a pending login.
     pub(crate) const LOGIN: Duration = Duration::from_secs(600);
+    /// Of a sign-in to the connected apps page.
+    pub(crate) const VISITOR: Duration = Duration::from_secs(600);
     /// Of a `request_uri`: the client sends the browser there at once.
     pub(crate) const PUSHED_REQUEST: Duration = Duration::from_secs(90);
     /// For how long after its end a used code is still recognised.

@@ -16,46 +16,79 @@ use crate::{
     oauth::{Clock, Timestamp},
 };
 
-/// The limits of an authorization server; without a [`ClientAddress`] on a request none applies.
+/// Requests a minute from one network: an IPv4 address, or the /64 of an IPv6 address. Zero is no
+/// limit.
+///
+/// ```
+/// # use mcp_auth::authorization_server::RateLimits;
+/// let mut limits = RateLimits::default();
+/// limits.registrations = 10;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RateLimits {
+    /// Registrations, and what is asked about one; 60 by default.
+    pub registrations: u32,
+    /// Authorization requests, in a browser or pushed; 120 by default.
+    pub authorizations: u32,
+    /// Answers on our pages; 120 by default.
+    pub consents: u32,
+    /// Returns from the upstream; 120 by default.
+    pub callbacks: u32,
+    /// Requests to the token endpoint that fail; good ones are never counted. 60 by default.
+    pub failed_token_requests: u32,
+    /// Wrong secrets or assertions for one client; 60 by default.
+    pub wrong_secrets: u32,
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        Self {
+            registrations: 60,
+            authorizations: 120,
+            consents: 120,
+            callbacks: 120,
+            failed_token_requests: 60,
+            wrong_secrets: 60,
+        }
+    }
+}
+
+impl RateLimits {
+    /// None at all.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self {
+            registrations: 0,
+            authorizations: 0,
+            consents: 0,
+            callbacks: 0,
+            failed_token_requests: 0,
+            wrong_secrets: 0,
+        }
+    }
+}
+
+/// The limits with what was counted; without a [`ClientAddress`] on a request none applies.
 #[derive(Debug)]
-pub(crate) struct RateLimits {
+pub(crate) struct Limits {
     pub(super) register: Limit,
     pub(super) authorize: Limit,
     pub(super) consent: Limit,
     pub(super) callback: Limit,
     pub(super) failed_token_requests: Limit,
-    /// Wrong secrets for one client.
     pub(super) wrong_secrets: Limit,
 }
 
-impl RateLimits {
-    /// A minute: 60 registrations; 120 each of authorizations, consents and callbacks; 60 failed
-    /// token requests, and as many wrong secrets for one client.
-    pub(crate) fn on() -> Self {
-        Self::of([60, 120, 120, 120, 60, 60])
-    }
-
-    /// No limit.
-    pub(crate) fn off() -> Self {
-        Self::of([0; 6])
-    }
-
-    fn of(per_minute: [u32; 6]) -> Self {
-        let [
-            register,
-            authorize,
-            consent,
-            callback,
-            failed_token_requests,
-            wrong_secrets,
-        ] = per_minute.map(Limit::per_minute);
+impl Limits {
+    pub(crate) fn new(limits: RateLimits) -> Self {
         Self {
-            register,
-            authorize,
-            consent,
-            callback,
-            failed_token_requests,
-            wrong_secrets,
+            register: Limit::per_minute(limits.registrations),
+            authorize: Limit::per_minute(limits.authorizations),
+            consent: Limit::per_minute(limits.consents),
+            callback: Limit::per_minute(limits.callbacks),
+            failed_token_requests: Limit::per_minute(limits.failed_token_requests),
+            wrong_secrets: Limit::per_minute(limits.wrong_secrets),
         }
     }
 }

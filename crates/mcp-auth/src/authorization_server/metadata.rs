@@ -5,8 +5,10 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::CACHE_CONTROL};
 use serde_json::{Value, json};
 
-use super::{AuthorizationServer, paths, response};
-use crate::oauth::AuthorizationServerMetadata;
+use super::{
+    AuthorizationServer, clients::keys::SIGNING_ALGORITHM_NAMES, paths, response, token::JWT_BEARER,
+};
+use crate::{access_token::ProofVerifier, oauth::AuthorizationServerMetadata};
 
 pub(super) fn metadata(server: &AuthorizationServer) -> Response<Bytes> {
     let url = |path| server.public_url.join(path);
@@ -23,6 +25,9 @@ pub(super) fn metadata(server: &AuthorizationServer) -> Response<Bytes> {
     document.jwks_uri = Some(url(paths::JWKS));
     document.scopes_supported = server.scopes.iter().map(ToString::to_string).collect();
     document.protected_resources = server.resources.clone();
+    document
+        .token_endpoint_auth_methods_supported
+        .push("private_key_jwt".into());
     let methods = json!(document.token_endpoint_auth_methods_supported);
     if !server.introspection.is_empty() {
         let secrets = json!(["client_secret_post", "client_secret_basic"]);
@@ -47,7 +52,36 @@ pub(super) fn metadata(server: &AuthorizationServer) -> Response<Bytes> {
             ),
         ]);
     }
-    let further: [(&str, Value); 3] = [
+    if server.proofs.is_some() {
+        let algorithms: Vec<_> = ProofVerifier::algorithms().collect();
+        let member = "dpop_signing_alg_values_supported".to_owned();
+        document.other.insert(member, json!(algorithms));
+    }
+    if server.client_credentials {
+        document
+            .grant_types_supported
+            .push("client_credentials".into());
+    }
+    if !server.enterprise.is_empty() {
+        document.grant_types_supported.push(JWT_BEARER.into());
+        let profiles = json!(["urn:ietf:params:oauth:grant-profile:id-jag"]);
+        let name = "authorization_grant_profiles_supported";
+        document.other.insert(name.to_owned(), profiles);
+    }
+    if server.client_documents {
+        let flag = "client_id_metadata_document_supported";
+        document.other.insert(flag.to_owned(), json!(true));
+    }
+    let algorithms = json!(SIGNING_ALGORITHM_NAMES);
+    let further: [(&str, Value); 5] = [
+        (
+            "token_endpoint_auth_signing_alg_values_supported",
+            algorithms.clone(),
+        ),
+        (
+            "revocation_endpoint_auth_signing_alg_values_supported",
+            algorithms,
+        ),
         ("revocation_endpoint_auth_methods_supported", methods),
         ("subject_types_supported", json!(["public"])),
         ("id_token_signing_alg_values_supported", json!(["ES256"])),

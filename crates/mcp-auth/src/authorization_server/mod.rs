@@ -14,8 +14,9 @@
 //! | the user's decision | – | – | 7 | – | – |
 //! | client known | – | 5 | – | – | 4 |
 //! | client authenticated; it may refresh, if it does | – | – | – | – | 5 |
+//! | proof of possession, where there is one or has to be | – | – | – | – | 5 |
 //! | the code or refresh token is known | – | – | – | – | 6 |
-//! | the code or refresh token is this client's | – | – | – | – | 7 |
+//! | the code or refresh token is this client's, and its key's if it is bound to one | – | – | – | – | 7 |
 //! | redirection URI well formed, or equal to a registered one | 4 | 6 | – | – | 8 |
 //! | `state` short enough, every parameter sent once | 3 | 7 | 4 | 4 | 2 |
 //! | `response_type`, `response_mode` | 5 | 8 | – | – | – |
@@ -27,8 +28,14 @@
 //! | `prompt=none` can be honoured | – | 14 | – | – | – |
 //! | upstream `iss` | – | – | – | 6 | – |
 //! | a code and no error from the upstream | – | – | – | 7 | – |
-//! | not used before; a code in time | – | – | – | 8 | 12 |
+//! | proof of possession not used before | – | – | – | – | 12 |
+//! | not used before; a code in time | – | – | – | 8 | 13 |
 //! | identity known; the one that consented, where that was remembered; admitted | – | – | – | 9 | – |
+//!
+//! `/connected-apps` has the checks 2 and 3 of authorize for a page, and 1 to 5 of consent for a posted
+//! form, then whether it was made for this browser and this person, then what is
+//! asked for. Its own sign-in comes back to `/callback` and meets the checks there; the cookie of one
+//! kind of login opens for no other kind.
 //!
 //! `/register` asks for an initial access token, if there are any, after 2. `/register/CLIENT_ID` has
 //! its checks 1 and 2, then the registration access token; a replacement then says who it is, and is
@@ -44,16 +51,21 @@
 //! step needs the value that the step before leaves behind, so none can be left out.
 
 mod admission;
+mod assertion;
 mod authorization_request;
 mod authorize;
 mod bearer;
 mod callback;
 mod client_configuration;
 pub mod clients;
+mod connected_apps;
 mod consent;
 mod cookies;
 mod dynamic_registration;
+mod enterprise;
 mod form_body;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod initial_access_token;
 mod introspect;
 mod invisible;
@@ -61,7 +73,9 @@ mod jwks;
 mod lifetimes;
 mod limits;
 mod metadata;
+mod not_admitted;
 mod own_host;
+mod own_page;
 pub mod pages;
 mod par;
 mod pending;
@@ -81,17 +95,21 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 
-pub use admission::{Admission, AdmitEveryone, Admitted, NotAdmitted};
+pub use admission::{Admission, AdmissionRule, AdmitEveryone, Admitted, NotAdmitted};
+pub(crate) use connected_apps::ConnectedApps;
 pub(crate) use dynamic_registration::DynamicRegistration;
+pub use enterprise::EnterpriseIssuer;
+pub(crate) use enterprise::TrustedIssuers;
 pub(crate) use initial_access_token::InitialAccessTokens;
 pub(crate) use lifetimes::Lifetimes;
-pub(crate) use limits::RateLimits;
+pub(crate) use limits::Limits;
+pub use limits::RateLimits;
 pub(crate) use pushed_request::PushedRequests;
 pub use registration_administration::{RegistrationAdministration, RegistrationSummary};
 pub(crate) use remembered_consent::RememberedConsents;
 
 use crate::{
-    access_token::{Grants, SealedTokens},
+    access_token::{Grants, OwnTokens, ProofTarget, ProofVerifier},
     net::{EndpointSet, empty, open_to_everyone, preflight_for_everyone},
     oauth::{ClientId, Clock, Issuer, PublicUrl, Random, ResourceIdentifier, Scopes},
     store::{Records, Sealer},
@@ -114,6 +132,15 @@ pub(crate) struct AuthorizationServer {
     pub(crate) upstream: Arc<dyn Upstream>,
     pub(crate) clients: Arc<dyn ClientResolver>,
     pub(crate) dynamic_clients: Option<DynamicRegistration>,
+    /// Whether assertions of clients may be addressed to the token endpoint.
+    pub(crate) token_endpoint_audience: bool,
+    /// Whether clients that the operator registered for it may act for themselves.
+    pub(crate) client_credentials: bool,
+    /// The identity providers whose word about users is taken; the grant is there only if there are
+    /// any.
+    pub(crate) enterprise: TrustedIssuers,
+    /// Whether identifiers may be URLs of documents.
+    pub(crate) client_documents: bool,
     /// The clients that may ask about tokens; the endpoint is there only if there are any.
     pub(crate) introspection: Vec<ClientId>,
     /// Requests can be pushed only if this is there.
@@ -122,17 +149,30 @@ pub(crate) struct AuthorizationServer {
     pub(crate) admission: Arc<dyn Admission>,
     pub(crate) records: Records,
     pub(crate) grants: Arc<Grants>,
-    pub(crate) tokens: SealedTokens,
+    pub(crate) tokens: OwnTokens,
+    /// The public keys of our tokens, as they are published.
+    pub(crate) key_set: Bytes,
+    /// Who checks proofs of possession, where they are served.
+    pub(crate) proofs: Option<Proofs>,
     pub(crate) consent_forms: Sealer,
+    /// The page where people see and end their grants, if the operator wants it.
+    pub(crate) connected_apps: Option<ConnectedApps>,
     pub(crate) login_cookies: Sealer,
     pub(crate) lifetimes: Lifetimes,
-    pub(crate) limits: RateLimits,
+    pub(crate) limits: Limits,
     pub(crate) consent: ConsentRule,
     /// Consents are remembered only if this is there.
     pub(crate) remembered: Option<RememberedConsents>,
     pub(crate) unknown_scopes: UnknownScopes,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
+}
+
+/// Who checks proofs of possession at the token endpoint, and the URL they have to be made for.
+#[derive(Debug)]
+pub(crate) struct Proofs {
+    pub(crate) verifier: ProofVerifier,
+    pub(crate) target: ProofTarget,
 }
 
 /// Whether the user is asked.
@@ -165,6 +205,8 @@ pub(crate) mod paths {
     pub(crate) const INTROSPECT: &str = "/introspect";
     pub(crate) const CONSENT: &str = "/consent";
     pub(crate) const CALLBACK: &str = "/callback";
+    pub(crate) const CONNECTED_APPS: &str = "/connected-apps";
+    pub(crate) const SIGNED_OUT: &str = "/connected-apps/signed-out";
     pub(crate) const JWKS: &str = "/jwks";
     pub(crate) const METADATA: &str = "/.well-known/oauth-authorization-server";
     pub(crate) const OPENID_METADATA: &str = "/.well-known/openid-configuration";
@@ -176,6 +218,7 @@ impl EndpointSet for AuthorizationServer {
         match path {
             paths::REGISTER => self.dynamic_clients.is_some(),
             paths::INTROSPECT => !self.introspection.is_empty(),
+            paths::CONNECTED_APPS | paths::SIGNED_OUT => self.connected_apps.is_some(),
             paths::PAR => self.pushed.is_some(),
             paths::AUTHORIZE | paths::TOKEN | paths::CONSENT | paths::CALLBACK | paths::JWKS => {
                 true
@@ -201,6 +244,10 @@ impl EndpointSet for AuthorizationServer {
             (paths::INTROSPECT, &Method::POST) => introspect::introspect(self, &request).await,
             (paths::CONSENT | paths::INTROSPECT, _) => response::method_not_allowed("POST"),
             (paths::AUTHORIZE | paths::CALLBACK, _) => response::method_not_allowed("GET"),
+            (paths::CONNECTED_APPS | paths::SIGNED_OUT, _) => match &self.connected_apps {
+                Some(apps) => connected_apps::answer(self, apps, &request).await,
+                None => empty(StatusCode::NOT_FOUND),
+            },
             _ => empty(StatusCode::NOT_FOUND),
         }
     }
@@ -212,7 +259,7 @@ impl AuthorizationServer {
             (paths::METADATA | paths::OPENID_METADATA, &Method::GET | &Method::HEAD) => {
                 metadata::metadata(self)
             }
-            (paths::JWKS, &Method::GET | &Method::HEAD) => jwks::jwks(),
+            (paths::JWKS, &Method::GET | &Method::HEAD) => jwks::jwks(self),
             (paths::REGISTER, &Method::POST) => register::register(self, request).await,
             (paths::PAR, &Method::POST) => par::push(self, request).await,
             (paths::TOKEN, &Method::POST) => token::token(self, request).await,

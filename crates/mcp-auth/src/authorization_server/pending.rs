@@ -5,7 +5,7 @@ use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, Response};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 use super::{
@@ -16,8 +16,8 @@ use super::{
     remembered_consent::Recalled,
 };
 use crate::{
-    oauth::{CodeVerifier, PublicUrl, Timestamp},
-    store::RecordKey,
+    oauth::{CodeVerifier, PublicUrl, Random, Timestamp},
+    store::{RecordKey, Sealer},
 };
 
 /// What the browser keeps until the upstream sends it back.
@@ -34,6 +34,9 @@ pub(super) struct PendingAuthorization {
 }
 
 /// Our own `state` at the upstream: random, and the name of one pending login.
+///
+/// Whatever kind of login it names, its cookie is found by it; which kind it is, is told by the key
+/// that opens the cookie: one of a client's login opens no other, and the other way round.
 #[derive(Clone)]
 pub(super) struct LoginHandle(Zeroizing<String>);
 
@@ -43,6 +46,10 @@ const MAX_COOKIE: usize = 3500;
 const MAX_COOKIES: usize = 6 * 1024;
 
 impl LoginHandle {
+    pub(super) fn generate(random: &dyn Random) -> Self {
+        Self(random.token().into())
+    }
+
     pub(super) fn parse(state: &str) -> Option<Self> {
         (state.len() == 43).then(|| Self(state.to_owned().into()))
     }
@@ -51,11 +58,62 @@ impl LoginHandle {
         &self.0
     }
 
+    /// The record that says this login was finished.
+    pub(super) fn used_marker(&self) -> RecordKey {
+        RecordKey::new("login", self.0.as_bytes())
+    }
+
     /// A name that does not tell the handle: cookies lie in more places than the address bar.
     fn cookie_name(&self) -> String {
         let hash = digest::digest(&digest::SHA256, self.0.as_bytes());
         let name = URL_SAFE_NO_PAD.encode(hash.as_ref());
         format!("{}{}", cookies::LOGIN, name.get(..ID_LEN).unwrap_or(&name))
+    }
+
+    /// A cookie's value: when it was made, for telling old ones apart, then the sealed content.
+    pub(super) fn seal(
+        &self,
+        sealer: &Sealer,
+        created_at: Timestamp,
+        content: &impl Serialize,
+    ) -> String {
+        let plain = Zeroizing::new(serde_json::to_vec(content).unwrap_or_default());
+        let sealed = sealer.seal_text(self.0.as_bytes(), &plain);
+        format!("{}.{sealed}", created_at.as_seconds())
+    }
+
+    /// What this browser was given under this handle, if this sealer sealed it.
+    pub(super) fn open<T: DeserializeOwned>(
+        &self,
+        sealer: &Sealer,
+        url: &PublicUrl,
+        sent: &HeaderMap,
+    ) -> Option<T> {
+        let value = cookies::get(sent, url, &self.cookie_name())?;
+        let (_, sealed) = value.split_once('.')?;
+        let opened = sealer.open_text(self.0.as_bytes(), sealed).ok()?;
+        serde_json::from_slice(&opened).ok()
+    }
+
+    /// Gives a sealed login to the browser, and makes room for it.
+    pub(super) fn keep(
+        &self,
+        server: &AuthorizationServer,
+        value: &str,
+        sent: &HeaderMap,
+        response: &mut Response<Bytes>,
+    ) {
+        let url = &server.public_url;
+        for name in too_old(sent, url, server.clock.now(), value.len()) {
+            cookies::remove(response, url, &name);
+        }
+        let lifetime = Some(Lifetimes::LOGIN.as_secs());
+        cookies::set(response, url, &self.cookie_name(), value, lifetime);
+    }
+
+    /// Makes the browser forget it.
+    pub(super) fn forget(&self, url: &PublicUrl, response: &mut Response<Bytes>) {
+        cookies::remove(response, url, &self.cookie_name());
     }
 }
 
@@ -87,7 +145,7 @@ impl PendingAuthorization {
             created_at: server.clock.now(),
             basis,
         };
-        (LoginHandle(server.random.token().into()), pending)
+        (LoginHandle::generate(&*server.random), pending)
     }
 
     pub(super) const fn request(&self) -> &CheckedRequest {
@@ -106,18 +164,7 @@ impl PendingAuthorization {
         sent: &HeaderMap,
         response: &mut Response<Bytes>,
     ) {
-        let url = &server.public_url;
-        let value = self.seal(server, handle);
-        for name in too_old(sent, url, server.clock.now(), value.len()) {
-            cookies::remove(response, url, &name);
-        }
-        cookies::set(
-            response,
-            url,
-            &handle.cookie_name(),
-            &value,
-            Some(Lifetimes::LOGIN.as_secs()),
-        );
+        handle.keep(server, &self.seal(server, handle), sent, response);
     }
 
     /// The pending login that this browser was given under this handle, if it is still in time.
@@ -126,27 +173,12 @@ impl PendingAuthorization {
         handle: &LoginHandle,
         sent: &HeaderMap,
     ) -> Option<Self> {
-        let value = cookies::get(sent, &server.public_url, &handle.cookie_name())?;
-        let (_, sealed) = value.split_once('.')?;
-        let opened = server
-            .login_cookies
-            .open_text(handle.0.as_bytes(), sealed)
-            .ok()?;
-        let pending: Self = serde_json::from_slice(&opened).ok()?;
+        let pending: Self = handle.open(&server.login_cookies, &server.public_url, sent)?;
         let fresh = server
             .clock
             .now()
             .is_within(pending.created_at, Lifetimes::LOGIN);
         fresh.then_some(pending)
-    }
-
-    /// Makes the browser forget it.
-    pub(super) fn forget(
-        server: &AuthorizationServer,
-        handle: &LoginHandle,
-        response: &mut Response<Bytes>,
-    ) {
-        cookies::remove(response, &server.public_url, &handle.cookie_name());
     }
 
     /// The record that says this login was finished, and how long that has to be remembered.
@@ -155,10 +187,7 @@ impl PendingAuthorization {
     pub(super) fn used_marker(&self, handle: &LoginHandle) -> (RecordKey, Timestamp) {
         match self.request.pushed() {
             Some(pushed) => (pushed.used_marker(), pushed.logins_end_at()),
-            None => (
-                RecordKey::new("login", handle.0.as_bytes()),
-                self.created_at.plus(Lifetimes::LOGIN),
-            ),
+            None => (handle.used_marker(), self.created_at.plus(Lifetimes::LOGIN)),
         }
     }
 
@@ -166,11 +195,8 @@ impl PendingAuthorization {
         CodeVerifier::parse(&self.verifier).ok()
     }
 
-    /// When it was made, for telling old ones apart, then the sealed content.
     fn seal(&self, server: &AuthorizationServer, handle: &LoginHandle) -> String {
-        let plain = Zeroizing::new(serde_json::to_vec(self).unwrap_or_default());
-        let sealed = server.login_cookies.seal_text(handle.0.as_bytes(), &plain);
-        format!("{}.{sealed}", self.created_at.as_seconds())
+        handle.seal(&server.login_cookies, self.created_at, self)
     }
 }
 

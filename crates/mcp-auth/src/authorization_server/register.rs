@@ -64,8 +64,8 @@ async fn registered(
 ) -> Result<Response<Bytes>, RegisterError> {
     let clients = &registration.clients;
     let content_type = request.headers().get(CONTENT_TYPE);
-    let accepted =
-        Submitted::parse(content_type, request.body())?.check(clients.redirect_schemes())?;
+    let accepted = Submitted::parse(content_type, request.body())?
+        .check(clients.redirect_schemes(), server.proofs.is_some())?;
     let now = server.clock.now();
     let (metadata, application_type) = (accepted.metadata(), accepted.application_type());
     let issued = clients.issue(metadata, application_type, now).await?;
@@ -76,6 +76,7 @@ async fn registered(
         secret: issued.secret.as_ref(),
         metadata,
         application_type,
+        dpop_bound_access_tokens: accepted.dpop_bound_access_tokens(),
         access: access.map(|token| (token, client_configuration::url(server, &issued.id))),
     };
     Ok(registered.respond(StatusCode::CREATED))

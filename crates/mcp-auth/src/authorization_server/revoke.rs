@@ -4,16 +4,13 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 
 use super::{
-    AuthorizationServer,
-    clients::Client,
-    form_body,
-    token::{PresentedToken, TokenError, authenticate},
+    AuthorizationServer, form_body,
+    token::{PresentedToken, TokenError, identify},
 };
 use crate::{
     access_token::{Grant, GrantHandle},
     net::empty,
-    oauth::{AccessToken, OAuthErrorCode, RefreshToken},
-    upstream::Upstream,
+    oauth::{AccessToken, OAuthErrorCode},
 };
 
 pub(super) async fn revoke(
@@ -34,18 +31,17 @@ async fn revoked(server: &AuthorizationServer, request: &Request<Bytes>) -> Resu
     let refused = |reason| TokenError::Refused(OAuthErrorCode::InvalidRequest, reason);
     let form = form_body::read(request).map_err(refused)?;
     let token = form.get("token").ok_or(refused("no token"))?;
-    let client = authenticate(server, request, &form).await?;
+    let caller = identify(server, request, &form).await?;
     let Some((handle, grant)) = found(server, token).await? else {
         return Ok(());
     };
-    check_owner(&client, &grant)?;
+    // RFC 7009 §2.1: a client revokes what is its own.
+    caller.check_owns(&grant, "a token of another client")?;
     server
         .grants
         .revoke(&handle, "its client revoked it")
         .await?;
-    if let Some(upstream_token) = grant.upstream.refresh_token() {
-        revoke_upstream(server, upstream_token);
-    }
+    server.grants.tell_upstream([grant]);
     Ok(())
 }
 
@@ -72,29 +68,4 @@ async fn found(
     let state = loaded.value.refresh.as_ref();
     let invented = refresh.is_some_and(|refresh| !state.is_some_and(|state| refresh.is_of(state)));
     Ok((!invented).then_some((handle, loaded.value)))
-}
-
-/// RFC 7009 §2.1: a client revokes what is its own.
-fn check_owner(client: &Client, grant: &Grant) -> Result<(), TokenError> {
-    if grant.client == *client.id() {
-        return Ok(());
-    }
-    Err(TokenError::Refused(
-        OAuthErrorCode::InvalidGrant,
-        "a token of another client",
-    ))
-}
-
-/// Tells the upstream too, without keeping the client waiting: what it held for us is of no use to
-/// anybody now.
-fn revoke_upstream(server: &AuthorizationServer, token: RefreshToken) {
-    if tokio::runtime::Handle::try_current().is_err() {
-        return;
-    }
-    let upstream: std::sync::Arc<dyn Upstream> = std::sync::Arc::clone(&server.upstream);
-    tokio::spawn(async move {
-        if let Err(error) = upstream.revoke(&token).await {
-            tracing::warn!(event = "upstream_not_revoked", fault = "upstream", reason = %error);
-        }
-    });
 }

@@ -35,5 +35,5 @@ pub(crate) fn preflight_for_everyone(methods: &'static str) -> Response<Bytes> {
 
 /// The asterisk never stands for `Authorization`, and older browsers know no asterisk.
 const ALLOWED: HeaderValue =
-    HeaderValue::from_static("authorization, content-type, accept, mcp-protocol-version, *");
-const EXPOSED: HeaderValue = HeaderValue::from_static("www-authenticate, retry-after");
+    HeaderValue::from_static("authorization, content-type, accept, mcp-protocol-version, dpop, *");
+const EXPOSED: HeaderValue = HeaderValue::from_static("www-authenticate, retry-after, dpop-nonce");

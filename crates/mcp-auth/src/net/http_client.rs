@@ -36,6 +36,9 @@ pub enum HttpError {
     /// The request may have arrived, but no whole answer came back.
     #[error("no answer")]
     NoAnswer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The URL, or an address its host resolves to, is not one this client connects to.
+    #[error("not a place to connect to")]
+    NotAllowed,
     /// The answer is larger than the limit.
     #[error("the answer is too large")]
     TooLarge,

@@ -6,8 +6,12 @@ mod client_address;
 mod cors;
 mod empty;
 mod endpoint_set;
+#[cfg(feature = "http-client")]
+mod guarded_client;
 mod host;
 mod http_client;
+#[cfg(feature = "http-client")]
+mod public_address;
 #[cfg(feature = "http-client")]
 mod reqwest_client;
 
@@ -18,6 +22,8 @@ pub use client_address::{ClientAddress, TrustedProxies};
 pub(crate) use cors::{open_to_everyone, preflight_for_everyone};
 pub(crate) use empty::empty;
 pub use endpoint_set::EndpointSet;
+#[cfg(feature = "http-client")]
+pub use guarded_client::{GuardedClient, GuardedClientBuilder, Resolver};
 pub(crate) use host::{named_authority, names};
 pub use http_client::{HttpClient, HttpError};
 #[cfg(feature = "http-client")]

@@ -43,9 +43,17 @@ pub enum ClientAuthenticationMethod {
     ClientSecretPost,
     /// Identifier and secret in the `Authorization` header.
     ClientSecretBasic,
+    /// A signed assertion (RFC 7523 §2.2, OpenID Connect Core §9).
+    PrivateKeyJwt,
 }
 
 impl ClientAuthenticationMethod {
+    /// Whether a client proves itself by it (RFC 6749 §2.1).
+    #[must_use]
+    pub const fn is_confidential(self) -> bool {
+        !matches!(self, Self::None)
+    }
+
     /// The registered name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -53,6 +61,7 @@ impl ClientAuthenticationMethod {
             Self::None => "none",
             Self::ClientSecretPost => "client_secret_post",
             Self::ClientSecretBasic => "client_secret_basic",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 }
@@ -63,18 +72,24 @@ impl ClientAuthenticationMethod {
 pub struct ClientMetadata {
     /// Name for people; a claim of the client's own.
     pub client_name: Option<String>,
-    /// Where its browsers may return to; never empty.
+    /// Where its browsers may return to; empty only if it has no users.
     pub redirect_uris: Vec<RedirectUri>,
     /// How it authenticates at the token endpoint.
     pub token_endpoint_auth_method: ClientAuthenticationMethod,
     /// Whether it may be given refresh tokens.
     pub refresh_tokens: bool,
+    /// Whether it may act for itself (RFC 6749 §4.4); the operator alone can say so.
+    pub client_credentials: bool,
+    /// Whether it may bring identity assertions (RFC 7523 §2.1).
+    pub identity_assertions: bool,
     /// The scopes it is limited to, if it is.
     pub scope: Option<Scopes>,
     /// Its home page, `https` only.
     pub client_uri: Option<String>,
     /// Whether it has to push its authorization requests (RFC 9126 §6).
     pub require_pushed_authorization_requests: bool,
+    /// Whether it wants no token that is not bound to its key (RFC 9449 §5.2).
+    pub dpop_bound_access_tokens: bool,
 }
 
 impl ClientMetadata {
@@ -86,9 +101,12 @@ impl ClientMetadata {
             redirect_uris,
             token_endpoint_auth_method: ClientAuthenticationMethod::None,
             refresh_tokens: true,
+            client_credentials: false,
+            identity_assertions: true,
             scope: None,
             client_uri: None,
             require_pushed_authorization_requests: false,
+            dpop_bound_access_tokens: false,
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use http::StatusCode;
 
-/// A registered error code (RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7591 §3.2.2, RFC 8707 §2).
+/// A registered error code (RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7591 §3.2.2, RFC 8707 §2,
+/// RFC 9449 §5 and §8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OAuthErrorCode {
@@ -48,6 +49,10 @@ pub enum OAuthErrorCode {
     InvalidToken,
     /// The access token is good but too weak.
     InsufficientScope,
+    /// The proof of possession is missing or not good.
+    InvalidDpopProof,
+    /// The proof of possession needs a nonce of the server's.
+    UseDpopNonce,
 }
 
 impl OAuthErrorCode {
@@ -168,6 +173,16 @@ impl OAuthErrorCode {
                 "insufficient_scope",
                 S::FORBIDDEN,
                 "The access token does not have the scopes this needs.",
+            ),
+            Self::InvalidDpopProof => (
+                "invalid_dpop_proof",
+                S::BAD_REQUEST,
+                "The DPoP proof is missing, malformed, used, or made for something else.",
+            ),
+            Self::UseDpopNonce => (
+                "use_dpop_nonce",
+                S::BAD_REQUEST,
+                "The DPoP proof needs the nonce of the DPoP-Nonce header.",
             ),
         }
     }

@@ -8,7 +8,10 @@ mod client;
 mod error_code;
 #[cfg(feature = "authorization-server")]
 mod form;
+#[cfg(all(any(test, fuzzing), feature = "authorization-server"))]
+pub(crate) mod fuzz;
 mod issuer;
+pub(crate) mod jose;
 mod metadata;
 mod pkce;
 mod public_url;
@@ -20,11 +23,14 @@ mod secret;
 mod state;
 mod time;
 
+#[cfg(feature = "authorization-server")]
+pub(crate) use authority::{https_host, is_dns_name};
 pub use client::{ClientAuthenticationMethod, ClientId, ClientMetadata};
 pub use error_code::OAuthErrorCode;
 #[cfg(feature = "authorization-server")]
 pub(crate) use form::Form;
 pub use issuer::Issuer;
+pub use jose::JwkThumbprint;
 pub use metadata::{AuthorizationServerMetadata, ProtectedResourceMetadata};
 pub use pkce::{CodeChallenge, CodeVerifier};
 pub use public_url::PublicUrl;

@@ -72,7 +72,7 @@ secret! {
 mod tests {
     use super::*;
 
-    // RS-24
+    // RS-24, STO-13
     #[test]
     fn debug_tells_nothing() {
         let shown = format!(
@@ -86,6 +86,17 @@ mod tests {
         assert!(shown.contains("AccessToken([redacted])"));
     }
 
+    // STO-14
+    #[test]
+    fn what_holds_a_secret_is_wiped_when_it_goes() {
+        fn wiped(_: &impl zeroize::ZeroizeOnDrop) {}
+        wiped(&AccessToken::new("a").0);
+        wiped(&RefreshToken::new("a").0);
+        wiped(&AuthorizationCode::new("a").0);
+        wiped(&ClientSecret::new("a").0);
+    }
+
+    // STO-16
     #[test]
     fn equality_is_by_content() {
         assert!(AccessToken::new("a").matches(&AccessToken::new("a")));

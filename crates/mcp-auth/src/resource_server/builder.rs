@@ -6,12 +6,12 @@ use bytes::Bytes;
 use http::HeaderName;
 
 use super::{
-    ResourceServer, ScopeHierarchy, challenge::Challenges, host::HostPolicy, metadata,
-    refusal::CorrelationIds, server::Settings, session::SessionBinding,
+    ResourceServer, ScopeHierarchy, challenge::Challenges, dpop::Proofs, host::HostPolicy,
+    metadata, refusal::CorrelationIds, server::Settings, session::SessionBinding,
 };
 use crate::{
     BuildError,
-    access_token::TokenVerifier,
+    access_token::{ProofVerifier, TokenVerifier},
     oauth::{Issuer, PublicUrl, Random, ResourceIdentifier, Scope, Scopes, SystemRandom},
     store::{KeyRing, Purpose, Sealer},
 };
@@ -32,6 +32,7 @@ pub struct ResourceServerBuilder {
     session_sealer: Option<Sealer>,
     resource_name: Option<String>,
     stream_check: Duration,
+    proofs: Option<ProofVerifier>,
 }
 
 impl ResourceServerBuilder {
@@ -49,6 +50,7 @@ impl ResourceServerBuilder {
             session_sealer: None,
             resource_name: None,
             stream_check: Duration::from_secs(5),
+            proofs: None,
         }
     }
 
@@ -118,6 +120,15 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// With tokens that may be bound to their client's key (DPoP, RFC 9449); off by default.
+    ///
+    /// A bound token is one whose [`Principal`](crate::Principal) has a confirmation. With or without
+    /// this call it is never taken without a proof.
+    pub fn with_dpop(mut self, proofs: ProofVerifier) -> Self {
+        self.proofs = Some(proofs);
+        self
+    }
+
     /// Checks everything and makes the resource server.
     ///
     /// # Errors
@@ -142,14 +153,29 @@ impl ResourceServerBuilder {
             .unwrap_or(self.required_scopes.clone());
         let supported = supported.iter().filter(|s| !is_offline_access(s)).cloned();
         let document = self.issuer.map(|issuer| {
-            metadata::document(&resource, issuer, &supported.collect(), self.resource_name)
+            let dpop = self.proofs.as_ref().map(ProofVerifier::dpop);
+            metadata::document(
+                &resource,
+                issuer,
+                &supported.collect(),
+                self.resource_name,
+                dpop,
+            )
         });
         let metadata = document.transpose()?.map(Bytes::from);
         let metadata_url = metadata
             .is_some()
             .then(|| self.public_url.join(&metadata::path_of(&resource)));
         Ok(ResourceServer(Arc::new(Settings {
-            challenges: Challenges::new(metadata_url.as_deref(), &self.required_scopes)?,
+            challenges: Challenges::new(
+                metadata_url.as_deref(),
+                &self.required_scopes,
+                self.proofs.as_ref().map(ProofVerifier::dpop),
+            )?,
+            proofs: self
+                .proofs
+                .map(|proofs| Proofs::new(proofs, &resource))
+                .transpose()?,
             sessions: SessionBinding::new(sealer, &resource),
             correlation: CorrelationIds::new(&*random),
             hosts: HostPolicy::new(self.public_url, &resource, self.allowed_origins)?,
@@ -186,6 +212,7 @@ fn check_credential_header(name: Option<HeaderName>) -> Result<Option<HeaderName
     let taken = [
         "authorization",
         "proxy-authorization",
+        "dpop",
         "cookie",
         "host",
         "origin",

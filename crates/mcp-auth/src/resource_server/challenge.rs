@@ -1,62 +1,143 @@
-//! The `WWW-Authenticate` header of a refusal (RFC 6750 §3, RFC 9728 §5.1).
+//! The `WWW-Authenticate` header of a refusal (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1).
 
 use http::HeaderValue;
 
+use super::header::Scheme;
 use crate::{
     BuildError,
+    access_token::{Dpop, ProofVerifier},
     oauth::{OAuthErrorCode, Scopes},
 };
 
 /// Every challenge of one resource, built once: nothing from a request can get into them.
 #[derive(Debug)]
 pub(super) struct Challenges {
+    /// None where every token has to be bound to a key.
+    bearer: Option<SchemeChallenges>,
+    dpop: Option<SchemeChallenges>,
+}
+
+/// The challenges of one scheme.
+#[derive(Debug)]
+struct SchemeChallenges {
     bare: HeaderValue,
     invalid_token: HeaderValue,
     invalid_request: HeaderValue,
     insufficient_scope: HeaderValue,
+    invalid_proof: HeaderValue,
+    use_nonce: HeaderValue,
     unavailable: HeaderValue,
+}
+
+/// Which challenge a refusal is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Challenge {
+    /// Nothing was sent: no `error`, which a host would take for a broken token (RFC 6750 §3.1).
+    Bare,
+    /// The token is not good.
+    InvalidToken,
+    /// Two credentials at once.
+    InvalidRequest,
+    /// The token is good but too weak; all needed scopes are named at once.
+    InsufficientScope,
+    /// The proof of possession is not good.
+    InvalidProof,
+    /// The proof of possession needs a nonce of ours.
+    UseNonce,
+    /// Nothing is wrong with the token; only where the metadata is.
+    Unavailable,
 }
 
 impl Challenges {
     /// The challenges of a resource with this metadata document, naming these scopes.
-    pub(super) fn new(metadata_url: Option<&str>, scopes: &Scopes) -> Result<Self, BuildError> {
-        let build = |code, scopes| challenge(metadata_url, code, scopes);
+    pub(super) fn new(
+        metadata_url: Option<&str>,
+        scopes: &Scopes,
+        dpop: Option<Dpop>,
+    ) -> Result<Self, BuildError> {
+        let of = |scheme| SchemeChallenges::new(scheme, metadata_url, scopes);
+        Ok(Self {
+            bearer: match dpop {
+                Some(dpop) if dpop.is_required() => None,
+                _ => Some(of(Scheme::Bearer)?),
+            },
+            dpop: dpop.map(|_| of(Scheme::Dpop)).transpose()?,
+        })
+    }
+
+    /// A header for each scheme that is served: the one that was used says what was wrong, and after
+    /// a missing or refused credential the other says that it is there (RFC 9449 §7.1).
+    pub(super) fn of(
+        &self,
+        challenge: Challenge,
+        used: Scheme,
+    ) -> impl Iterator<Item = HeaderValue> {
+        let header = |challenges: &Option<SchemeChallenges>, scheme| {
+            let challenges = challenges.as_ref()?;
+            if scheme == used || self.is_alone() {
+                return Some(challenges.of(challenge));
+            }
+            challenge
+                .is_unauthorized()
+                .then(|| challenges.of(Challenge::Bare))
+        };
+        let both = [
+            header(&self.bearer, Scheme::Bearer),
+            header(&self.dpop, Scheme::Dpop),
+        ];
+        both.into_iter().flatten()
+    }
+
+    const fn is_alone(&self) -> bool {
+        self.bearer.is_none() || self.dpop.is_none()
+    }
+}
+
+impl Challenge {
+    /// Whether another credential might do, under whichever scheme.
+    const fn is_unauthorized(self) -> bool {
+        matches!(
+            self,
+            Self::Bare | Self::InvalidToken | Self::InvalidProof | Self::UseNonce
+        )
+    }
+}
+
+impl SchemeChallenges {
+    fn new(
+        scheme: Scheme,
+        metadata_url: Option<&str>,
+        scopes: &Scopes,
+    ) -> Result<Self, BuildError> {
+        use OAuthErrorCode as Code;
+        let build = |code, scopes| challenge(scheme, metadata_url, code, scopes);
         Ok(Self {
             bare: build(None, Some(scopes))?,
-            invalid_token: build(Some(OAuthErrorCode::InvalidToken), Some(scopes))?,
-            invalid_request: build(Some(OAuthErrorCode::InvalidRequest), None)?,
-            insufficient_scope: build(Some(OAuthErrorCode::InsufficientScope), Some(scopes))?,
+            invalid_token: build(Some(Code::InvalidToken), Some(scopes))?,
+            invalid_request: build(Some(Code::InvalidRequest), None)?,
+            insufficient_scope: build(Some(Code::InsufficientScope), Some(scopes))?,
+            invalid_proof: build(Some(Code::InvalidDpopProof), None)?,
+            use_nonce: build(Some(Code::UseDpopNonce), None)?,
             unavailable: build(None, None)?,
         })
     }
 
-    /// Nothing was sent: no `error`, which a host would take for a broken token (RFC 6750 §3.1).
-    pub(super) fn bare(&self) -> HeaderValue {
-        self.bare.clone()
-    }
-
-    /// The token is not good.
-    pub(super) fn invalid_token(&self) -> HeaderValue {
-        self.invalid_token.clone()
-    }
-
-    /// Two credentials at once.
-    pub(super) fn invalid_request(&self) -> HeaderValue {
-        self.invalid_request.clone()
-    }
-
-    /// The token is good but too weak; all needed scopes are named at once.
-    pub(super) fn insufficient_scope(&self) -> HeaderValue {
-        self.insufficient_scope.clone()
-    }
-
-    /// Nothing is wrong with the token; only where the metadata is.
-    pub(super) fn unavailable(&self) -> HeaderValue {
-        self.unavailable.clone()
+    fn of(&self, challenge: Challenge) -> HeaderValue {
+        let built = match challenge {
+            Challenge::Bare => &self.bare,
+            Challenge::InvalidToken => &self.invalid_token,
+            Challenge::InvalidRequest => &self.invalid_request,
+            Challenge::InsufficientScope => &self.insufficient_scope,
+            Challenge::InvalidProof => &self.invalid_proof,
+            Challenge::UseNonce => &self.use_nonce,
+            Challenge::Unavailable => &self.unavailable,
+        };
+        built.clone()
     }
 }
 
 fn challenge(
+    scheme: Scheme,
     metadata_url: Option<&str>,
     code: Option<OAuthErrorCode>,
     scopes: Option<&Scopes>,
@@ -74,7 +155,15 @@ fn challenge(
     if let Some(scopes) = scopes.filter(|scopes| !scopes.is_empty()) {
         parameters.push(format!("scope=\"{scopes}\""));
     }
-    HeaderValue::try_from(format!("Bearer {}", parameters.join(", ")))
+    let scheme = match scheme {
+        Scheme::Bearer => "Bearer",
+        Scheme::Dpop => {
+            let algorithms: Vec<_> = ProofVerifier::algorithms().collect();
+            parameters.push(format!("algs=\"{}\"", algorithms.join(" ")));
+            "DPoP"
+        }
+    };
+    HeaderValue::try_from(format!("{scheme} {}", parameters.join(", ")))
         .map_err(|_| BuildError::argument("public URL", "it does not fit into a header"))
 }
 
@@ -82,25 +171,71 @@ fn challenge(
 mod tests {
     use super::*;
 
+    const URL: &str = "https://h.example/.well-known/oauth-protected-resource/mcp";
+
+    fn headers(dpop: Option<Dpop>, challenge: Challenge, used: Scheme) -> Vec<String> {
+        let scopes = Scopes::parse("mcp:tools files:read").unwrap();
+        let challenges = Challenges::new(Some(URL), &scopes, dpop).unwrap();
+        let headers = challenges.of(challenge, used);
+        headers
+            .map(|header| header.to_str().unwrap().to_owned())
+            .collect()
+    }
+
+    const INVALID_TOKEN: &str = "error=\"invalid_token\", error_description=\"The access token is \
+         invalid, expired, revoked, or meant for another resource.\", ";
+
     // RS-10
     #[test]
     fn challenges_have_these_words() {
-        let scopes = Scopes::parse("mcp:tools files:read").unwrap();
-        let url = "https://h.example/.well-known/oauth-protected-resource/mcp";
-        let with = Challenges::new(Some(url), &scopes).unwrap();
+        let place = format!("resource_metadata=\"{URL}\", scope=\"mcp:tools files:read\"");
         assert_eq!(
-            with.bare().to_str().unwrap(),
-            format!("Bearer resource_metadata=\"{url}\", scope=\"mcp:tools files:read\"")
+            headers(None, Challenge::Bare, Scheme::Bearer),
+            [format!("Bearer {place}")]
         );
         assert_eq!(
-            with.invalid_token().to_str().unwrap(),
-            format!(
-                "Bearer error=\"invalid_token\", error_description=\"The access token is invalid, \
-                 expired, revoked, or meant for another resource.\", resource_metadata=\"{url}\", \
-                 scope=\"mcp:tools files:read\""
-            )
+            headers(None, Challenge::InvalidToken, Scheme::Bearer),
+            [format!("Bearer {INVALID_TOKEN}{place}")]
         );
-        let without = Challenges::new(None, &Scopes::empty()).unwrap();
-        assert_eq!(without.bare().to_str().unwrap(), "Bearer realm=\"mcp\"");
+        let without = Challenges::new(None, &Scopes::empty(), None).unwrap();
+        let without: Vec<_> = without.of(Challenge::Bare, Scheme::Bearer).collect();
+        assert_eq!(without, ["Bearer realm=\"mcp\""]);
+    }
+
+    // RS-45, AX-09
+    #[test]
+    fn two_schemes_stand_side_by_side_and_the_one_that_was_used_says_what_was_wrong() {
+        let place = format!("resource_metadata=\"{URL}\", scope=\"mcp:tools files:read\"");
+        let algs = "algs=\"ES256 EdDSA RS256 PS256\"";
+        let accepted = Some(Dpop::accepted());
+        assert_eq!(
+            headers(accepted, Challenge::Bare, Scheme::Bearer),
+            [format!("Bearer {place}"), format!("DPoP {place}, {algs}")]
+        );
+        assert_eq!(
+            headers(accepted, Challenge::InvalidToken, Scheme::Dpop),
+            [
+                format!("Bearer {place}"),
+                format!("DPoP {INVALID_TOKEN}{place}, {algs}")
+            ]
+        );
+        let proof = headers(accepted, Challenge::InvalidProof, Scheme::Dpop);
+        assert!(
+            proof[1].starts_with("DPoP error=\"invalid_dpop_proof\""),
+            "{proof:?}"
+        );
+        let nonce = headers(accepted, Challenge::UseNonce, Scheme::Dpop);
+        assert!(
+            nonce[1].starts_with("DPoP error=\"use_dpop_nonce\""),
+            "{nonce:?}"
+        );
+        let weak = headers(accepted, Challenge::InsufficientScope, Scheme::Dpop);
+        assert!(weak.len() == 1 && weak[0].starts_with("DPoP error=\"insufficient_scope\""));
+        let required = headers(
+            Some(Dpop::required()),
+            Challenge::InvalidToken,
+            Scheme::Bearer,
+        );
+        assert_eq!(required, [format!("DPoP {INVALID_TOKEN}{place}, {algs}")]);
     }
 }

@@ -77,5 +77,6 @@ fn allowed_headers(
 }
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, OPTIONS");
-const EXPOSED: HeaderValue =
-    HeaderValue::from_static("WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After");
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After, DPoP-Nonce",
+);

@@ -12,13 +12,13 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::gate::{Admitted, Arrival};
-use crate::{
-    access_token::{Principal, VerifyError},
-    net::ResponseBody,
+use super::{
+    Refusal,
+    gate::{Admitted, Arrival},
 };
+use crate::{access_token::Principal, net::ResponseBody};
 
-type Verifying = Pin<Box<dyn Future<Output = Result<Principal, VerifyError>> + Send>>;
+type Verifying = Pin<Box<dyn Future<Output = Result<Principal, Refusal>> + Send>>;
 
 pin_project! {
     /// The response of a [`ResourceServerService`](super::ResourceServerService).
@@ -62,7 +62,7 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
 
     pub(super) fn verified(
         arrival: Arrival,
-        verified: Result<Principal, VerifyError>,
+        verified: Result<Principal, Refusal>,
         request: Request<B>,
         inner: &mut S,
     ) -> Self {
@@ -91,7 +91,7 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
 impl<S: Service<Request<B>>, B> State<S, B> {
     fn enter(
         arrival: Arrival,
-        verified: Result<Principal, VerifyError>,
+        verified: Result<Principal, Refusal>,
         mut request: Request<B>,
         inner: &mut S,
     ) -> Self {

@@ -7,20 +7,28 @@
 //! | – | a preflight is answered | 204 |
 //! | 3 | exactly one credential, well formed | 401, 400 |
 //! | 4 | the verifier accepts it for our resource | 401, 503 |
-//! | 5 | a session id is the principal's own | 404 |
-//! | 6 | the scopes are enough | 403 |
+//! | 5 | it came as it was issued: by itself, or with a proof of the key that it is bound to | 401, 503 |
+//! | 6 | a session id is the principal's own | 404 |
+//! | 7 | the scopes are enough | 403 |
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{
-    HeaderName, Method, Request, Response,
+    Method, Request, Response,
     header::{AUTHORIZATION, PROXY_AUTHORIZATION},
 };
 
-use super::{Refusal, ResourceServer, cors, header::credential, host::AllowedOrigin, watch};
+use super::{
+    Refusal, ResourceServer, cors,
+    dpop::{DPOP, PresentedProof},
+    header::{Credential, Scheme, credential, scheme},
+    host::AllowedOrigin,
+    watch,
+};
 use crate::{
     access_token::{Principal, VerifyError},
     net::{Causes, ResponseBody},
-    oauth::AccessToken,
 };
 
 /// A request that passed checks 1 to 3: what it needs from here on.
@@ -28,7 +36,9 @@ use crate::{
 pub(super) struct Arrival {
     server: ResourceServer,
     origin: Option<AllowedOrigin>,
-    token: AccessToken,
+    credential: Credential,
+    /// Looked at under the scheme that needs one.
+    proof: Option<PresentedProof>,
     opens_stream: bool,
 }
 
@@ -37,7 +47,7 @@ pub(super) struct Arrival {
 pub(super) struct Admitted {
     server: ResourceServer,
     origin: Option<AllowedOrigin>,
-    token: AccessToken,
+    credential: Credential,
     opens_stream: bool,
     principal: Principal,
 }
@@ -54,38 +64,69 @@ impl Arrival {
             .hosts
             .check_host(request.uri(), headers)
             .and_then(|()| settings.hosts.check_origin(headers))
-            .map_err(|refusal| Box::new(refusal.respond(server, None)))?;
+            .map_err(|refusal| Box::new(refusal.respond(server, None, Scheme::Bearer)))?;
         let named = settings.credential_header.as_ref();
         if request.method() == Method::OPTIONS {
             let answer = cors::preflight(origin.as_ref(), headers, named);
             return Err(Box::new(answer));
         }
-        let token = credential(headers, request.uri(), named)
-            .map_err(|refusal| Box::new(refusal.respond(server, origin.as_ref())))?;
+        let dpop = settings.proofs.is_some();
+        let credential = credential(headers, request.uri(), named, dpop).map_err(|refusal| {
+            let used = scheme(headers, dpop);
+            Box::new(refusal.respond(server, origin.as_ref(), used))
+        })?;
+        let proved = credential.scheme == Scheme::Dpop;
         let server = server.clone();
         Ok(Self {
             server,
             origin,
-            token,
+            credential,
+            proof: proved.then(|| PresentedProof::of(request.method(), headers)),
             opens_stream: request.method() == Method::GET,
         })
     }
 
-    /// The credential it came with.
-    pub(super) const fn token(&self) -> &AccessToken {
-        &self.token
+    /// Checks 4 and 5 where they can be made without waiting.
+    pub(super) fn verify_now(&self) -> Option<Result<Principal, Refusal>> {
+        if self.proof.is_some() {
+            return None; // whether it was used before is for the store to say
+        }
+        let settings = &self.server.0;
+        let token = &self.credential.token;
+        let verified = settings.verifier.verify_now(token, &settings.resource)?;
+        Some(self.server.by_itself(verified))
     }
 
-    /// Checks 4 to 6, and takes everything from the request that the inner service must not see.
+    /// Checks 4 and 5.
+    pub(super) fn verify(&self) -> impl Future<Output = Result<Principal, Refusal>> + Send + use<> {
+        let (server, token) = (self.server.clone(), self.credential.token.clone());
+        let proof = self.proof.clone();
+        async move {
+            let settings = &server.0;
+            match &proof {
+                Some(proof) => {
+                    let verified = server.verified(&token).await;
+                    server.with_proof(verified, &token, proof).await
+                }
+                None => {
+                    let verified = settings.verifier.verify(&token, &settings.resource).await;
+                    server.by_itself(verified)
+                }
+            }
+        }
+    }
+
+    /// Checks 6 and 7, and takes everything from the request that the inner service must not see.
     pub(super) fn admit<B>(
         self,
-        verified: Result<Principal, VerifyError>,
+        verified: Result<Principal, Refusal>,
         request: &mut Request<B>,
     ) -> Result<Admitted, Box<Response<Bytes>>> {
         let Self {
             server,
             origin,
-            token,
+            credential,
+            proof: _,
             opens_stream,
         } = self;
         match examine(&server, verified, request) {
@@ -94,12 +135,15 @@ impl Arrival {
                 Ok(Admitted {
                     server,
                     origin,
-                    token,
+                    credential,
                     opens_stream,
                     principal,
                 })
             }
-            Err(refusal) => Err(Box::new(refusal.respond(&server, origin.as_ref()))),
+            Err(refusal) => {
+                let answer = refusal.respond(&server, origin.as_ref(), credential.scheme);
+                Err(Box::new(answer))
+            }
         }
     }
 }
@@ -110,9 +154,11 @@ impl Admitted {
     pub(super) fn finish<B>(&self, mut response: Response<B>) -> Response<ResponseBody<B>> {
         let headers = response.headers_mut();
         self.server.0.sessions.outward(headers, &self.principal);
+        self.server.offer_nonce(headers, self.credential.scheme);
         cors::allow(headers, self.origin.as_ref());
+        let token = &self.credential.token;
         let watch = watch::is_event_stream(headers)
-            .then(|| watch::watch(self.server.clone(), self.token.clone(), self.opens_stream));
+            .then(|| watch::watch(self.server.clone(), token.clone(), self.opens_stream));
         response.map(|body| match watch.flatten() {
             Some(watch) => ResponseBody::watched(body, watch),
             None => ResponseBody::inner(body),
@@ -122,11 +168,11 @@ impl Admitted {
 
 fn examine<B>(
     server: &ResourceServer,
-    verified: Result<Principal, VerifyError>,
+    verified: Result<Principal, Refusal>,
     request: &mut Request<B>,
 ) -> Result<Principal, Refusal> {
     let settings = &server.0;
-    let principal = verified.map_err(|error| refusal_of(server, error))?;
+    let principal = verified?;
     settings
         .sessions
         .inward(request.headers_mut(), &principal)?;
@@ -147,7 +193,7 @@ fn examine<B>(
     Ok(principal)
 }
 
-fn refusal_of(server: &ResourceServer, error: VerifyError) -> Refusal {
+pub(super) fn refusal_of(server: &ResourceServer, error: VerifyError) -> Refusal {
     match error {
         VerifyError::Invalid(reason) => Refusal::InvalidToken(reason),
         VerifyError::Expired => Refusal::InvalidToken("expired"),
@@ -165,4 +211,5 @@ fn refusal_of(server: &ResourceServer, error: VerifyError) -> Refusal {
     }
 }
 
-const DPOP: HeaderName = HeaderName::from_static("dpop");
+/// When to try again after the store was away.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(2);

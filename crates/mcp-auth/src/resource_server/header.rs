@@ -1,4 +1,4 @@
-//! The one credential of a request (RFC 6750 §2.1, OAuth 2.1 §5.1).
+//! The one credential of a request (RFC 6750 §2.1, OAuth 2.1 §5.1, RFC 9449 §7.1).
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Uri,
@@ -8,7 +8,24 @@ use http::{
 use super::Refusal;
 use crate::oauth::AccessToken;
 
-/// Takes the credential from `Authorization: Bearer`, or from the header the operator named.
+/// The credential of a request and the scheme it came under.
+#[derive(Debug)]
+pub(super) struct Credential {
+    pub(super) token: AccessToken,
+    pub(super) scheme: Scheme,
+}
+
+/// How a token is presented, which has to be how it was issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// By itself: `Authorization: Bearer`, or the header that the operator named.
+    Bearer,
+    /// With a proof of possession: `Authorization: DPoP`.
+    Dpop,
+}
+
+/// Takes the credential from `Authorization: Bearer`, from `Authorization: DPoP` where that is
+/// served, or from the header the operator named.
 ///
 /// The query and the body are never a source, but a request that has a token there *too* carries two
 /// credentials, and is refused (RFC 6750 §3.1).
@@ -16,13 +33,15 @@ pub(super) fn credential(
     headers: &HeaderMap,
     uri: &Uri,
     credential_header: Option<&HeaderName>,
-) -> Result<AccessToken, Refusal> {
+    dpop: bool,
+) -> Result<Credential, Refusal> {
     let mut authorizations = headers.get_all(AUTHORIZATION).iter();
     let authorization = authorizations.next();
     if authorizations.next().is_some() {
         return Err(Refusal::TwoCredentials);
     }
-    let bearer = authorization.and_then(bearer_value);
+    let scheme = scheme(headers, dpop);
+    let authorized = authorization.and_then(|header| value_after(scheme, header));
     let named = match credential_header {
         Some(name) => {
             let mut values = headers.get_all(name).iter();
@@ -33,7 +52,7 @@ pub(super) fn credential(
         }
         None => None,
     };
-    let token = match (bearer, named) {
+    let token = match (authorized, named) {
         (Some(_), Some(_)) => return Err(Refusal::TwoCredentials),
         (Some(token), None) => legal(token, is_token68),
         (None, Some(key)) => legal(key, |key| key.iter().all(u8::is_ascii_graphic)),
@@ -42,13 +61,27 @@ pub(super) fn credential(
     if has_query_token(uri) || has_form_body(headers) {
         return Err(Refusal::TwoCredentials);
     }
-    token.ok_or(Refusal::MalformedToken)
+    let token = token.ok_or(Refusal::MalformedToken)?;
+    Ok(Credential { token, scheme })
 }
 
-/// What follows the scheme `Bearer`, in any case; another scheme is no credential of ours.
-fn bearer_value(header: &HeaderValue) -> Option<&[u8]> {
-    let (scheme, rest) = header.as_bytes().split_at_checked(6)?;
-    if !scheme.eq_ignore_ascii_case(b"bearer") || rest.first().is_some_and(|b| *b != b' ') {
+/// The scheme that a request uses, as far as can be told; `DPoP` only where it is served.
+pub(super) fn scheme(headers: &HeaderMap, dpop: bool) -> Scheme {
+    let header = headers.get(AUTHORIZATION).filter(|_| dpop);
+    match header.and_then(|header| value_after(Scheme::Dpop, header)) {
+        Some(_) => Scheme::Dpop,
+        None => Scheme::Bearer,
+    }
+}
+
+/// What follows this scheme, in any case; another scheme is no credential of ours.
+fn value_after(scheme: Scheme, header: &HeaderValue) -> Option<&[u8]> {
+    let scheme = match scheme {
+        Scheme::Bearer => "bearer",
+        Scheme::Dpop => "dpop",
+    };
+    let (named, rest) = header.as_bytes().split_at_checked(scheme.len())?;
+    if !named.eq_ignore_ascii_case(scheme.as_bytes()) || rest.first().is_some_and(|b| *b != b' ') {
         return None;
     }
     Some(rest.trim_ascii())
@@ -105,8 +138,8 @@ mod tests {
             map.append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
         }
         let named = HeaderName::from_static("x-api-key");
-        let token = credential(&map, &uri.parse().unwrap(), Some(&named));
-        token.map(|token| token.expose().to_owned())
+        let credential = credential(&map, &uri.parse().unwrap(), Some(&named), false);
+        credential.map(|credential| credential.token.expose().to_owned())
     }
 
     // RS-03, RS-05, RS-06
@@ -136,6 +169,25 @@ mod tests {
             assert_eq!(take(&[("authorization", "Bearer a")], uri), two, "{uri}");
             assert_eq!(take(&[], uri), Err(Refusal::NoCredential), "{uri}");
         }
+    }
+
+    // AX-06
+    #[test]
+    fn the_scheme_of_proofs_is_one_only_where_it_is_served() {
+        let take = |value: &'static str, dpop| {
+            let mut map = HeaderMap::new();
+            map.append(AUTHORIZATION, HeaderValue::from_static(value));
+            let taken = credential(&map, &"/mcp".parse().unwrap(), None, dpop);
+            taken.map(|taken| (taken.scheme, taken.token.expose().to_owned()))
+        };
+        let abc = || "abc".to_owned();
+        assert_eq!(take("DPoP abc", true), Ok((Scheme::Dpop, abc())));
+        assert_eq!(take("dpop  abc", true), Ok((Scheme::Dpop, abc())));
+        assert_eq!(take("Bearer abc", true), Ok((Scheme::Bearer, abc())));
+        assert_eq!(take("DPoP abc", false), Err(Refusal::NoCredential));
+        assert_eq!(take("DPoPabc", true), Err(Refusal::NoCredential));
+        assert_eq!(take("DPoP", true), Err(Refusal::MalformedToken));
+        assert_eq!(take("DPoP a b", true), Err(Refusal::MalformedToken));
     }
 
     // RS-11

@@ -10,6 +10,7 @@ use http::{
 use super::ResourceServers;
 use crate::{
     BuildError,
+    access_token::{Dpop, ProofVerifier},
     net::{EndpointSet, empty, open_to_everyone, preflight_for_everyone},
     oauth::{Issuer, ProtectedResourceMetadata, ResourceIdentifier, Scopes},
 };
@@ -81,9 +82,18 @@ pub(super) fn document(
     issuer: Issuer,
     scopes: &Scopes,
     name: Option<String>,
+    dpop: Option<Dpop>,
 ) -> Result<Vec<u8>, BuildError> {
     let mut document = ProtectedResourceMetadata::new(resource.clone(), issuer, scopes);
     document.resource_name = name.filter(|name| !name.is_empty());
+    if let Some(dpop) = dpop {
+        let algorithms: Vec<_> = ProofVerifier::algorithms().collect();
+        let mut member = |name: &str, value| document.other.insert(name.to_owned(), value);
+        member("dpop_signing_alg_values_supported", algorithms.into());
+        if dpop.is_required() {
+            member("dpop_bound_access_tokens_required", true.into());
+        }
+    }
     serde_json::to_vec(&document)
         .map_err(|error| BuildError::argument("resource metadata", error.to_string()))
 }

@@ -50,7 +50,10 @@
 mod builder;
 mod challenge;
 mod cors;
+mod dpop;
 mod future;
+#[cfg(all(any(test, fuzzing), feature = "authorization-server"))]
+pub(crate) mod fuzz;
 mod gate;
 mod header;
 mod host;

@@ -12,7 +12,7 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
-use super::{ResourceServer, cors, host::AllowedOrigin};
+use super::{ResourceServer, challenge::Challenge, cors, header::Scheme, host::AllowedOrigin};
 use crate::oauth::Random;
 
 /// Why a request was not let in: found in the response's extensions, for layers further out.
@@ -35,6 +35,10 @@ pub enum Refusal {
     InvalidToken(&'static str),
     /// The token is good but lacks scopes.
     InsufficientScope,
+    /// The proof of possession is missing or not good, for this reason (RFC 9449 §7.1).
+    InvalidProof(&'static str),
+    /// The proof of possession needs a nonce of this server's (RFC 9449 §9).
+    ProofNonce,
     /// The session id was not given to this principal, or was made up.
     Session,
     /// The verifier cannot tell right now.
@@ -56,6 +60,8 @@ impl Refusal {
             Self::MalformedToken => "malformed_token",
             Self::InvalidToken(_) => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidProof(_) => "invalid_dpop_proof",
+            Self::ProofNonce => "use_dpop_nonce",
             Self::Session => "session_of_another",
             Self::VerifierUnavailable { .. } => "verifier_unavailable",
         }
@@ -75,9 +81,11 @@ impl Refusal {
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::Host | Self::Origin | Self::InsufficientScope => StatusCode::FORBIDDEN,
-            Self::NoCredential | Self::MalformedToken | Self::InvalidToken(_) => {
-                StatusCode::UNAUTHORIZED
-            }
+            Self::NoCredential
+            | Self::MalformedToken
+            | Self::InvalidToken(_)
+            | Self::InvalidProof(_)
+            | Self::ProofNonce => StatusCode::UNAUTHORIZED,
             Self::TwoCredentials => StatusCode::BAD_REQUEST,
             Self::Session => StatusCode::NOT_FOUND,
             Self::VerifierUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -95,6 +103,8 @@ impl Refusal {
                 (-32600, "The access token is not accepted here.")
             }
             Self::InsufficientScope => (-32600, "The access token lacks the needed scopes."),
+            Self::InvalidProof(_) => (-32600, "The DPoP proof is not accepted here."),
+            Self::ProofNonce => (-32600, "The DPoP proof needs a nonce of this server."),
             Self::Session => (-32001, "Session not found."),
             Self::VerifierUnavailable { .. } => (
                 -32603,
@@ -111,6 +121,7 @@ impl Refusal {
         self,
         server: &ResourceServer,
         origin: Option<&AllowedOrigin>,
+        used: Scheme,
     ) -> Response<Bytes> {
         let correlation_id = server.0.correlation.next();
         self.record(server, &correlation_id);
@@ -124,22 +135,16 @@ impl Refusal {
         debug_assert!(written.is_ok(), "writing to a String does not fail");
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = self.status();
-        let challenges = &server.0.challenges;
-        let challenge = match &self {
-            Self::NoCredential => Some(challenges.bare()),
-            Self::MalformedToken | Self::InvalidToken(_) => Some(challenges.invalid_token()),
-            Self::TwoCredentials => Some(challenges.invalid_request()),
-            Self::InsufficientScope => Some(challenges.insufficient_scope()),
-            Self::VerifierUnavailable { .. } => Some(challenges.unavailable()),
-            // A challenge here would invite a login that changes nothing.
-            Self::Host | Self::Origin | Self::Session => None,
-        };
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(challenge) = challenge {
-            headers.insert(WWW_AUTHENTICATE, challenge);
+        for challenge in self.challenge().into_iter().flat_map(|challenge| {
+            let challenges = &server.0.challenges;
+            challenges.of(challenge, used)
+        }) {
+            headers.append(WWW_AUTHENTICATE, challenge);
         }
+        server.offer_nonce(headers, used);
         if let Self::VerifierUnavailable { retry_after } = &self {
             headers.insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
         }
@@ -148,15 +153,29 @@ impl Refusal {
         response
     }
 
+    const fn challenge(&self) -> Option<Challenge> {
+        match self {
+            Self::NoCredential => Some(Challenge::Bare),
+            Self::MalformedToken | Self::InvalidToken(_) => Some(Challenge::InvalidToken),
+            Self::TwoCredentials => Some(Challenge::InvalidRequest),
+            Self::InsufficientScope => Some(Challenge::InsufficientScope),
+            Self::InvalidProof(_) => Some(Challenge::InvalidProof),
+            Self::ProofNonce => Some(Challenge::UseNonce),
+            Self::VerifierUnavailable { .. } => Some(Challenge::Unavailable),
+            // A challenge here would invite a login that changes nothing.
+            Self::Host | Self::Origin | Self::Session => None,
+        }
+    }
+
     fn record(&self, server: &ResourceServer, correlation_id: &str) {
         let resource = server.resource().as_str();
         let (reason, fault) = (self.code(), self.fault());
         match self {
-            // Every host's first request comes without a token.
-            Self::NoCredential => {
+            // Every host's first request comes without a token, and the first with one without a nonce.
+            Self::NoCredential | Self::ProofNonce => {
                 tracing::debug!(reason, fault, correlation_id, resource, "request refused");
             }
-            Self::InvalidToken(detail) => {
+            Self::InvalidToken(detail) | Self::InvalidProof(detail) => {
                 tracing::info!(
                     reason,
                     fault,

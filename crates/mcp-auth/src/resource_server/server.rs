@@ -7,11 +7,11 @@ use http::HeaderName;
 
 use super::{
     ResourceServerBuilder, ResourceServerLayer, ScopeHierarchy, challenge::Challenges,
-    host::HostPolicy, refusal::CorrelationIds, session::SessionBinding,
+    dpop::Proofs, host::HostPolicy, refusal::CorrelationIds, session::SessionBinding,
 };
 use crate::{
-    access_token::TokenVerifier,
-    oauth::{PublicUrl, ResourceIdentifier, Scopes},
+    access_token::{Principal, TokenVerifier, VerifyError},
+    oauth::{AccessToken, PublicUrl, ResourceIdentifier, Scopes},
 };
 
 /// One MCP endpoint in its role of accepting tokens: cheap to clone, made by
@@ -33,6 +33,8 @@ pub(super) struct Settings {
     pub(super) correlation: CorrelationIds,
     pub(super) metadata: Option<Bytes>,
     pub(super) stream_check: Duration,
+    /// Where tokens may be bound to keys.
+    pub(super) proofs: Option<Proofs>,
 }
 
 impl ResourceServer {
@@ -76,6 +78,17 @@ impl ResourceServer {
     #[must_use]
     pub fn required_scopes(&self) -> &Scopes {
         &self.0.required_scopes
+    }
+
+    /// What the verifier says about a token, without waiting if that can be.
+    pub(super) async fn verified(&self, token: &AccessToken) -> Result<Principal, VerifyError> {
+        let Settings {
+            verifier, resource, ..
+        } = &*self.0;
+        match verifier.verify_now(token, resource) {
+            Some(verified) => verified,
+            None => verifier.verify(token, resource).await,
+        }
     }
 
     /// What goes in front of the MCP service.

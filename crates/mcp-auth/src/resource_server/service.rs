@@ -55,21 +55,13 @@ impl ResourceServer {
             Ok(arrived) => arrived,
             Err(answer) => return ResponseFuture::answered(answer),
         };
-        let settings = &self.0;
-        if let Some(verified) = settings
-            .verifier
-            .verify_now(arrival.token(), &settings.resource)
-        {
+        if let Some(verified) = arrival.verify_now() {
             return ResponseFuture::verified(arrival, verified, request, inner);
         }
         // The future takes the service that is ready and leaves its clone behind.
         let clone = inner.clone();
         let ready = mem::replace(inner, clone);
-        let (server, token) = (self.clone(), arrival.token().clone());
-        let verify = Box::pin(async move {
-            let settings = &server.0;
-            settings.verifier.verify(&token, &settings.resource).await
-        });
+        let verify = Box::pin(arrival.verify());
         ResponseFuture::verifying(verify, arrival, request, ready)
     }
 }

@@ -20,11 +20,7 @@ pub(super) fn watch(server: ResourceServer, token: AccessToken, opened: bool) ->
         let mut expired_for = Duration::ZERO;
         let reason = loop {
             tokio::time::sleep(settings.stream_check).await;
-            let verified = match settings.verifier.verify_now(&token, &settings.resource) {
-                Some(verified) => verified,
-                None => settings.verifier.verify(&token, &settings.resource).await,
-            };
-            match verified {
+            match server.verified(&token).await {
                 Err(VerifyError::Invalid(reason)) => break reason,
                 Err(VerifyError::Expired) if opened || expired_for >= LAST_WORDS => break "expired",
                 Err(VerifyError::Expired) => expired_for += settings.stream_check,

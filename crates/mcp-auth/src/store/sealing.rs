@@ -34,6 +34,14 @@ pub enum Purpose {
     RememberedConsent,
     /// The MAC on an outward MCP session id.
     SessionId,
+    /// The MAC on a nonce for proofs of possession.
+    DpopNonce,
+    /// A sign-in to the connected apps page that is under way, inside a cookie.
+    Visit,
+    /// A person signed in to the connected apps page, inside a cookie.
+    Visitor,
+    /// The MAC on a form of the connected apps page.
+    VisitorForm,
 }
 
 impl Purpose {
@@ -48,6 +56,10 @@ impl Purpose {
             Self::PushedRequest => "pushed request",
             Self::RememberedConsent => "remembered consent",
             Self::SessionId => "session id",
+            Self::DpopNonce => "dpop nonce",
+            Self::Visit => "connected apps sign-in",
+            Self::Visitor => "connected apps visitor",
+            Self::VisitorForm => "connected apps form",
         }
     }
 }

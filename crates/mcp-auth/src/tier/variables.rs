@@ -11,11 +11,12 @@ use crate::{BuildError, oauth::PublicUrl, resource_server::is_origin};
 pub(super) struct Variables(BTreeMap<String, String>);
 
 /// Every variable under `MCP_AUTH_` that is built, in any tier.
-const BUILT: [&str; 17] = [
+const BUILT: [&str; 20] = [
     "MCP_AUTH_LISTEN",
     "MCP_AUTH_PUBLIC_URL",
     "MCP_AUTH_KEY",
     "MCP_AUTH_TOKEN",
+    "MCP_AUTH_SIGNING_KEY",
     "MCP_AUTH_ALLOWED_ORIGINS",
     "MCP_AUTH_TRUSTED_PROXIES",
     "MCP_AUTH_RATE_LIMIT",
@@ -28,16 +29,13 @@ const BUILT: [&str; 17] = [
     "MCP_AUTH_REVOCATION_CACHE",
     "MCP_AUTH_CLIENTS",
     "MCP_AUTH_DCR",
+    "MCP_AUTH_CIMD",
+    "MCP_AUTH_DEV_CIMD_CA",
     "MCP_AUTH_DEV_APPROVE",
 ];
 
 /// The variables that are known and whose feature is not built yet.
-const NOT_BUILT: [&str; 4] = [
-    "MCP_AUTH_SIGNING_KEY",
-    "MCP_AUTH_CIMD",
-    "MCP_AUTH_DEV_CIMD_CA",
-    "UPSTREAM_PRESET",
-];
+const NOT_BUILT: [&str; 1] = ["UPSTREAM_PRESET"];
 
 impl Variables {
     /// Reads the process's environment: what begins with one of these prefixes.
@@ -171,18 +169,8 @@ impl Variables {
         }
     }
 
-    /// What is built of tokens and stores.
+    /// What is built of stores.
     fn refuse_not_built(&self) -> Result<(), BuildError> {
-        match self.get("MCP_AUTH_TOKEN") {
-            None | Some("sealed") => {}
-            Some("jwt") => {
-                return Err(BuildError::argument(
-                    "MCP_AUTH_TOKEN",
-                    "`jwt` is not supported yet: use `sealed`",
-                ));
-            }
-            Some(_) => return Err(BuildError::argument("MCP_AUTH_TOKEN", "must be `sealed`")),
-        }
         match self.get("MCP_AUTH_STORE") {
             None | Some("memory:") => Ok(()),
             Some(store)

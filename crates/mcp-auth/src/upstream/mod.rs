@@ -1,6 +1,7 @@
 //! This process as somebody else's client: the third-party authorization server behind ours.
 
 mod discovery;
+mod identity;
 mod oauth_upstream;
 mod revocation;
 mod token_request;
@@ -8,6 +9,7 @@ mod userinfo;
 
 use async_trait::async_trait;
 
+pub use identity::UpstreamIdentity;
 pub use oauth_upstream::{OAuthUpstream, OAuthUpstreamBuilder};
 
 use crate::oauth::{AccessToken, AuthorizationCode, CodeVerifier, Issuer, RefreshToken, Timestamp};
@@ -196,33 +198,6 @@ impl UpstreamTokens {
     pub const fn with_expiry(mut self, expires_at: Timestamp) -> Self {
         self.expires_at = Some(expires_at);
         self
-    }
-}
-
-/// Who the user is, as the upstream's userinfo endpoint said it over a fresh token.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct UpstreamIdentity {
-    /// Unique and stable at the upstream.
-    pub subject: String,
-    /// Everything the upstream said.
-    pub claims: serde_json::Map<String, serde_json::Value>,
-}
-
-impl UpstreamIdentity {
-    /// A subject and what was said about it.
-    #[must_use]
-    pub const fn new(subject: String, claims: serde_json::Map<String, serde_json::Value>) -> Self {
-        Self { subject, claims }
-    }
-}
-
-/// Without the claims: they are personal.
-impl std::fmt::Debug for UpstreamIdentity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UpstreamIdentity")
-            .field("subject", &self.subject)
-            .finish_non_exhaustive()
     }
 }
 

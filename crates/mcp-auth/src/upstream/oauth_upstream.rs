@@ -234,6 +234,7 @@ impl Upstream for OAuthUpstream {
         let endpoint = &self.endpoints().await?.userinfo;
         // From here on the code is spent, so an unreachable userinfo endpoint is an outage.
         let identity = userinfo::identity(&*self.http, endpoint, &tokens.access_token).await?;
+        let identity = identity.with_namespace(self.namespace.as_str());
         Ok(UpstreamLogin::new(tokens, identity))
     }
 

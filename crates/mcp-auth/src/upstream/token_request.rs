@@ -142,6 +142,9 @@ fn tokens(
             _ => UpstreamError::Refused("its token endpoint refused the request"),
         },
         RequestTokenError::Request(HttpError::NotSent(source)) => UpstreamError::NotReached(source),
+        RequestTokenError::Request(error @ HttpError::NotAllowed) => {
+            UpstreamError::NotReached(error.into())
+        }
         RequestTokenError::Request(HttpError::NoAnswer(_)) => {
             UpstreamError::Outage("its token endpoint gave no answer")
         }

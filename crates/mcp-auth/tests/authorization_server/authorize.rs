@@ -93,7 +93,7 @@ async fn an_unknown_client_is_shown_a_page_and_sent_nowhere() {
         "dcr.",
         "dcr.AAAA",
         &tampered,
-        "https://client.example/id",
+        "http://client.example/id",
     ] {
         let refused = authorize(&server, &request.clone().with("client_id", id)).await;
         refused.shows(ErrorPageKind::UnknownClient);

@@ -5,10 +5,16 @@ use std::{sync::Arc, time::Duration};
 use mcp_auth::{
     BuildError, DcrShim,
     authorization_server::clients::PreregisteredClients,
-    oauth::{PublicUrl, Scopes},
+    oauth::{
+        AuthorizationCode, CodeVerifier, Issuer, PublicUrl, RefreshToken, ResourceIdentifier,
+        Scopes,
+    },
     store::{Capabilities, KeyRing},
     tier::ShimBuilder,
-    upstream::OAuthUpstream,
+    upstream::{
+        ExpectedIssuer, OAuthUpstream, Upstream, UpstreamAuthorization, UpstreamError,
+        UpstreamLogin, UpstreamTokens,
+    },
 };
 
 use crate::{harness::KEY, storage::Witness};
@@ -29,6 +35,7 @@ fn refusal(builder: ShimBuilder<DcrShim>) -> String {
     refused.to_string()
 }
 
+/// CFG-05, CFG-07.
 #[tokio::test]
 async fn nothing_unsafe_is_built() {
     let public = || builder("https://mcp.example.com");
@@ -43,6 +50,69 @@ async fn nothing_unsafe_is_built() {
     // A store that outlives the process would hold records that no key opens any more.
     let kept = Arc::new(Witness::promising(Capabilities::durable_and_shared()));
     assert!(refusal(local().with_store(kept)).contains("outlives"));
+}
+
+/// JWK-12. A subject is `namespace|user`; one without a namespace is left for what is no user.
+#[tokio::test]
+async fn users_without_a_namespace_are_not_built() {
+    let url = || PublicUrl::parse("http://127.0.0.1:8000").unwrap();
+    for namespace in ["", "id.example|alice"] {
+        let said = refusal(DcrShim::builder(url(), Arc::new(Named(namespace))));
+        assert!(said.starts_with("upstream namespace"), "{said}");
+    }
+    assert!(
+        DcrShim::builder(url(), Arc::new(Named("demo")))
+            .build()
+            .is_ok()
+    );
+}
+
+/// An upstream that is never asked anything but its namespace.
+#[derive(Debug)]
+struct Named(&'static str);
+
+#[async_trait::async_trait]
+impl Upstream for Named {
+    fn namespace(&self) -> &str {
+        self.0
+    }
+
+    fn display_host(&self) -> &str {
+        "id.example"
+    }
+
+    async fn authorization_url(
+        &self,
+        _: &UpstreamAuthorization<'_>,
+    ) -> Result<String, UpstreamError> {
+        Err(NEVER_ASKED)
+    }
+
+    async fn expected_issuer(&self) -> Result<ExpectedIssuer, UpstreamError> {
+        Err(NEVER_ASKED)
+    }
+
+    async fn redeem(
+        &self,
+        _: &AuthorizationCode,
+        _: &CodeVerifier,
+        _: &str,
+    ) -> Result<UpstreamLogin, UpstreamError> {
+        Err(NEVER_ASKED)
+    }
+
+    async fn refresh(&self, _: &RefreshToken) -> Result<UpstreamTokens, UpstreamError> {
+        Err(NEVER_ASKED)
+    }
+}
+
+const NEVER_ASKED: UpstreamError = UpstreamError::Outage("never asked");
+
+/// JWK-11.
+#[tokio::test]
+async fn jwts_without_a_key_to_sign_with_are_not_built() {
+    let said = refusal(local().with_jwt_access_tokens());
+    assert!(said.starts_with("MCP_AUTH_SIGNING_KEY"), "{said}");
 }
 
 #[tokio::test]
@@ -110,4 +180,40 @@ async fn an_argument_that_cannot_be_used_is_named() {
         assert!(said.starts_with(name), "{name}: {said}");
     }
     assert!(local().with_redirect_schemes(["myeditor"]).build().is_ok());
+}
+
+/// CFG-02, CFG-06.
+#[test]
+fn an_origin_or_issuer_that_protects_nobody_is_none() {
+    for bad in [
+        "http://mcp.example.com",
+        "http://10.0.0.7:8000",
+        "http://0.0.0.0:8000",
+        "https://mcp.example.com/path",
+        "https://mcp.example.com?x=1",
+        "https://mcp.example.com#f",
+        "https://user@mcp.example.com",
+        "https://user:pass@mcp.example.com",
+        "ftp://mcp.example.com",
+        "mcp.example.com",
+    ] {
+        assert!(PublicUrl::parse(bad).is_err(), "{bad}");
+    }
+    for bad in [
+        "http://id.example.com",
+        "https://id.example.com?x=1",
+        "https://id.example.com#f",
+        "https://user@id.example.com",
+    ] {
+        assert!(Issuer::parse(bad).is_err(), "{bad}");
+        let upstream = OAuthUpstream::with_issuer(bad, "client").build();
+        assert!(upstream.is_err(), "{bad}");
+    }
+    for bad in [
+        "https://mcp.example.com/mcp#f",
+        "https://user@mcp.example.com/mcp",
+        "http://mcp.example.com/mcp",
+    ] {
+        assert!(ResourceIdentifier::parse(bad).is_err(), "{bad}");
+    }
 }

@@ -1,7 +1,10 @@
 //! A client of the server under test, whose requests a test can bend.
 
 use http::{HeaderMap, StatusCode};
-use mcp_auth::{authorization_server::pages::ErrorPageKind, oauth::CodeVerifier};
+use mcp_auth::{
+    authorization_server::pages::ErrorPageKind,
+    oauth::{ClientId, CodeVerifier},
+};
 use mcp_auth_testkit::{
     Browser,
     browser::{Action, Callback, Decision, Page},
@@ -57,6 +60,10 @@ impl Client {
             "token_endpoint_auth_method": "client_secret_basic",
         });
         Self::registered(server, metadata).await
+    }
+
+    pub fn client_id(&self) -> ClientId {
+        ClientId::parse(&self.id).unwrap()
     }
 
     /// A good authorization request.
@@ -375,4 +382,24 @@ pub fn assert_shows(page: &Page, kind: ErrorPageKind) {
         page.text()
     );
     assert_eq!(page.status, kind.status());
+}
+
+/// What the tool of this name says to the bearer.
+pub async fn call(server: &Server, access_token: &str, tool: &str) -> String {
+    let body = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool },
+    });
+    let request = send(server, http::Method::POST, "/mcp")
+        .header("content-type", "application/json")
+        .header("accept", "application/json, text/event-stream")
+        .bearer_auth(access_token)
+        .body(body.to_string());
+    let said = answer(request).await.json();
+    let text = said.pointer("/result/content/0/text").unwrap();
+    text.as_str().unwrap().to_owned()
+}
+
+/// Who the bearer is, as a tool sees it.
+pub async fn whoami(server: &Server, access_token: &str) -> Value {
+    serde_json::from_str(&call(server, access_token, "whoami").await).unwrap()
 }

@@ -184,7 +184,7 @@ async fn an_unknown_client_is_told_so() {
     let client = Client::public(&server).await;
     let tokens = client.tokens(&server).await;
     let form = client.refreshing(&tokens.refresh);
-    for id in ["nobody", "dcr.AAAA", "https://client.example/id"] {
+    for id in ["nobody", "dcr.AAAA", "http://client.example/id"] {
         let form = form.clone().with("client_id", id);
         token(&server, &form).await.refuses(401, "invalid_client");
     }

@@ -12,15 +12,32 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+#[path = "../proofs/mod.rs"]
+mod proofs;
+#[path = "../flows/rig/switched_store.rs"]
+mod switched_store;
 
+mod admission;
 mod authorize;
 mod build;
 mod callback;
 mod client;
+mod client_assertion;
 mod client_authentication;
+mod client_credentials;
+mod client_document_fetch;
+mod client_documents;
+mod connected_apps;
 mod consent;
+mod dpop_endpoint;
+mod dpop_proofs;
+mod dpop_tokens;
+mod identity_assertions;
+mod incidents;
 mod initial_access_token;
 mod introspect;
+mod jwt_access_tokens;
+mod jwt_forgeries;
 mod metadata;
 mod pages;
 mod par;
@@ -30,8 +47,10 @@ mod register;
 mod remembered_consent;
 mod resource_and_scope;
 mod revoke;
+mod signer;
 mod storage;
 mod stored_registrations;
 mod token_code;
 mod token_refresh;
 mod token_request;
+mod visitors;

@@ -91,19 +91,6 @@ async fn it_lists_what_is_served_and_nothing_else() {
         document["grant_types_supported"],
         json!(["authorization_code", "refresh_token"])
     );
-    assert!(
-        !document["token_endpoint_auth_methods_supported"]
-            .to_string()
-            .contains("jwt")
-    );
-}
-
-/// ASM-09.
-#[tokio::test]
-async fn client_documents_are_not_promised_while_they_are_off() {
-    let document = metadata(&Server::start().await).await;
-    let flag = &document["client_id_metadata_document_supported"];
-    assert!(flag.is_null() || *flag == false);
 }
 
 /// ASM-10.

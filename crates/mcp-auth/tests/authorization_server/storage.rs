@@ -1,6 +1,9 @@
 //! What a store is given to keep.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use mcp_auth::store::{
@@ -18,6 +21,7 @@ use crate::{
 pub struct Witness {
     inner: MemoryStore,
     promises: Option<Capabilities>,
+    away: AtomicBool,
     seen: Mutex<Vec<Vec<u8>>>,
 }
 
@@ -28,6 +32,15 @@ impl Witness {
             promises: Some(promises),
             ..Self::default()
         }
+    }
+
+    /// From now on it takes nothing.
+    pub fn go_away(&self) {
+        self.away.store(true, Ordering::SeqCst);
+    }
+
+    pub fn come_back(&self) {
+        self.away.store(false, Ordering::SeqCst);
     }
 
     fn saw(&self, key: &RecordKey, record: &Record) {
@@ -58,6 +71,9 @@ impl Store for Witness {
     }
 
     async fn insert(&self, key: &RecordKey, record: Record) -> Result<Insert, StoreError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable(None));
+        }
         self.saw(key, &record);
         self.inner.insert(key, record).await
     }
@@ -199,4 +215,45 @@ async fn a_login_that_ends_without_a_code_writes_nothing() {
     .await;
     assert_eq!(back.error(), Some("server_error"));
     assert_eq!(witness.writes(), 0);
+}
+
+/// STO-17.
+#[tokio::test]
+async fn whatever_must_not_be_guessed_is_long_and_new_each_time() {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    use std::collections::HashSet;
+
+    let server = Server::start().await;
+    let mut seen = HashSet::new();
+    for _ in 0..20 {
+        let client = Client::confidential(&server).await;
+        let mut browser = server.browser();
+        let back = crate::client::pending(&server, &mut browser, &client.request(&server)).await;
+        let csrf = browser.cookie(&server.url("/consent"), "mcp-auth-browser");
+        let state = back.state().unwrap().to_owned();
+        let done = crate::client::finish(&mut browser, back.url.as_str(), &client).await;
+        let code = done.code().unwrap().to_owned();
+        let tokens = token(&server, &client.redemption(&server, &code))
+            .await
+            .tokens();
+        let bits = |text: &str| {
+            let text = text
+                .rsplit('_')
+                .next()
+                .filter(|_| text.starts_with("mcp"))
+                .unwrap_or(text);
+            URL_SAFE_NO_PAD
+                .decode(text)
+                .map_or(0, |bytes| bytes.len() * 8)
+        };
+        for (what, value) in [("csrf", &csrf.unwrap()), ("state", &state), ("code", &code)] {
+            assert!(bits(value) >= 256, "{what}: {value}");
+            assert!(seen.insert(value.clone()), "{what} twice");
+        }
+        let secret = client.secret.clone().unwrap();
+        assert!(secret.len() >= 43);
+        for value in [secret, tokens.access, tokens.refresh] {
+            assert!(value.len() >= 43 && seen.insert(value));
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{Chromium, Site, site::sign_in_as_alice};
+use crate::{Chromium, Site, layout::CONTRAST, site::sign_in_as_alice};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_pages_leave_the_console_silent() {
@@ -54,6 +54,50 @@ async fn markup_in_a_name_is_text() {
     }";
     let nothing = json!({ "ran": null, "scripts": 0, "foreign": 0 });
     assert_eq!(browser.run(page).await, nothing);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operators_logo_is_shown_and_pictures_from_elsewhere_are_not() {
+    let Some(browser) = Chromium::start().await else {
+        return;
+    };
+    let site = Site::start_branded().await;
+    for url in [
+        site.login("Kitchen Helper").await.url,
+        site.connected_apps_url(),
+    ] {
+        for scheme in ["light", "dark"] {
+            browser.set_color_scheme(scheme).await;
+            browser.go(&url).await;
+            browser.find("h1").await;
+            let faint = browser.run(CONTRAST).await;
+            assert_eq!(faint["faint"], json!([]), "{scheme} {url}");
+        }
+        assert_eq!(browser.console().await, Vec::<String>::new());
+        let logo = "
+            const logo = document.querySelector('img.logo');
+            const help = document.querySelector('.help a');
+            return {
+                shown: logo.complete && logo.naturalWidth > 0,
+                ran: window.ran ?? null,
+                help: [help.href, help.rel, help.innerText],
+            }";
+        let sound = json!({
+            "shown": true,
+            "ran": null,
+            "help": ["https://recipes.example/privacy", "noopener noreferrer", "Privacy at Recipe Box"],
+        });
+        assert_eq!(browser.run(logo).await, sound);
+        browser
+            .run("const i = new Image(); i.src = '/logo.png'; document.body.append(i)")
+            .await;
+        let said = browser.console().await;
+        assert!(
+            said.iter()
+                .any(|line| line.contains("Content Security Policy")),
+            "{said:#?}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

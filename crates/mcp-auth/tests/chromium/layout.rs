@@ -39,18 +39,7 @@ async fn nothing_scrolls_sideways_on_a_phone() {
             browser.go(url).await;
             browser.find("h1").await;
             // The layout viewport grows to what does not fit: compare with what was asked for.
-            let widths = "return {
-                scroll: document.documentElement.scrollWidth,
-                inner: window.innerWidth,
-                outside: [...document.querySelectorAll('body *')]
-                    .filter(e => e.getBoundingClientRect().right > window.innerWidth + 0.5)
-                    .map(e => e.outerHTML.slice(0, 80)),
-                cut: [...document.querySelectorAll('h1 bdi')]
-                    .flatMap(e => [...e.getClientRects()])
-                    .filter(r => r.right > document.querySelector('h1').getBoundingClientRect().right)
-                    .map(r => r.right),
-            }";
-            let measured = browser.run(widths).await;
+            let measured = browser.run(WIDTHS).await;
             let fits = json!({ "scroll": width, "inner": width, "outside": [], "cut": [] });
             assert_eq!(measured, fits, "{url}");
         }
@@ -162,8 +151,21 @@ async fn the_focus_can_be_seen_and_a_finger_hits_the_buttons() {
     }
 }
 
+/// What reaches over the edges of the screen.
+pub(crate) const WIDTHS: &str = "return {
+        scroll: document.documentElement.scrollWidth,
+        inner: window.innerWidth,
+        outside: [...document.querySelectorAll('body *')]
+            .filter(e => e.getBoundingClientRect().right > window.innerWidth + 0.5)
+            .map(e => e.outerHTML.slice(0, 80)),
+        cut: [...document.querySelectorAll('h1 bdi')]
+            .flatMap(e => [...e.getClientRects()])
+            .filter(r => r.right > document.querySelector('h1').getBoundingClientRect().right)
+            .map(r => r.right),
+    }";
+
 /// The contrast of every text with what lies behind it (WCAG 2.2 §1.4.3), and how light the page is.
-const CONTRAST: &str = "
+pub(crate) const CONTRAST: &str = "
     const parse = text => text.match(/[\\d.]+/g).map(Number);
     const light = ([r, g, b]) => {
         const [x, y, z] = [r, g, b].map(v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);

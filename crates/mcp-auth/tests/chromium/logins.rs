@@ -1,7 +1,10 @@
 //! Whole logins, as a person does them.
 
+use serde_json::json;
+
 use crate::{
     Chromium, PAGE_TEXT, Site,
+    layout::{CONTRAST, WIDTHS},
     site::sign_in_as_alice,
     webdriver::{ENTER, Session, TAB},
 };
@@ -28,6 +31,39 @@ async fn approve_and_sign_in_ends_at_the_host_with_a_code_that_redeems() {
         site.redeems(&login, &callback).await;
         assert_eq!(site.host.heard().len(), 1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_turned_back_reads_why_and_goes_back_to_the_host() {
+    let Some(browser) = Chromium::start().await else {
+        return;
+    };
+    let site = Site::start_closed().await;
+    let login = site.login("Kitchen Helper").await;
+    browser.go(&login.url).await;
+    approve_and_sign_in(&browser, &site).await;
+    browser.arrives_at(&site.origin).await;
+    browser.find("a.button").await;
+    let heading = browser.text_of("h1").await;
+    assert_eq!(heading, "Your account may not use this server");
+    let shown = browser.run(PAGE_TEXT).await;
+    let words = "Ask it-help@recipes.example for access.";
+    assert!(shown.as_str().unwrap().contains(words), "{shown}");
+    for scheme in ["light", "dark"] {
+        browser.set_color_scheme(scheme).await;
+        let measured = browser.run(CONTRAST).await;
+        assert_eq!(measured["faint"], json!([]), "{scheme}");
+    }
+    browser.set_viewport(320, 800).await;
+    let fits = json!({ "scroll": 320, "inner": 320, "outside": [], "cut": [] });
+    assert_eq!(browser.run(WIDTHS).await, fits);
+    assert_eq!(site.host.heard(), []);
+    browser.press(TAB).await;
+    browser.press(ENTER).await;
+    let callback = site.host.hears(0).await;
+    assert_eq!(callback.get("error"), Some("access_denied"));
+    assert_eq!(callback.get("iss"), Some(site.origin.as_str()));
+    assert_eq!(callback.get("code"), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

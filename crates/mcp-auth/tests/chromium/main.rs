@@ -13,6 +13,7 @@
 )]
 
 mod chromium;
+mod connected_apps;
 mod defences;
 mod layout;
 mod logins;

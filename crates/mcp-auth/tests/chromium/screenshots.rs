@@ -1,13 +1,13 @@
 //! Pictures of the pages, for people to look at:
 //! `MCP_AUTH_SCREENSHOTS=DIR cargo test -p mcp-auth --test chromium screenshots`.
 //!
-//! `docs/screenshots` has five of them: `consent-web-phone-light` as `consent-phone`,
-//! `consent-desktop-light` and `-dark` as `consent-desktop` and `consent-dark`, and the light error
-//! pages.
+//! `docs/screenshots` has six of them: `consent-web-phone-light` as `consent-phone`,
+//! `consent-desktop-light` and `-dark` as `consent-desktop` and `consent-dark`, the light error pages,
+//! and `apps-phone-light` as `connected-apps`.
 
 use std::{env, path::PathBuf};
 
-use crate::{Chromium, Site, webdriver::Session};
+use crate::{Chromium, Site, site::sign_in_as_alice, webdriver::Session};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn screenshots() {
@@ -37,6 +37,13 @@ async fn screenshots() {
             ),
         )
         .await;
+    for name in ["Claude Code", "Kitchen Helper"] {
+        site.connect(name).await;
+    }
+    let branded = Site::start_branded().await;
+    let branded_login = branded.login("Kitchen Helper").await;
+    let closed = Site::start_closed().await;
+    let closed_login = closed.login("Kitchen Helper").await;
     for (size, width, height) in [("phone", 390, 844), ("desktop", 1280, 800)] {
         for scheme in ["light", "dark"] {
             browser.set_viewport(width, height).await;
@@ -46,11 +53,33 @@ async fn screenshots() {
                 ("consent-web", &web.url),
                 ("consent-hostile", &hostile.url),
                 ("error", &site.error_url()),
+                ("branded", &branded_login.url),
             ] {
                 browser.go(url).await;
                 let picture = whole_page(&browser, width, height).await;
                 write(&folder, &format!("{page}-{size}-{scheme}"), &picture);
             }
+            browser.go(&closed_login.url).await;
+            browser.click("button[value=approve]").await;
+            browser.arrives_at(closed.upstream.issuer()).await;
+            sign_in_as_alice(&browser).await;
+            browser.find("a.button").await;
+            let picture = whole_page(&browser, width, height).await;
+            write(&folder, &format!("not-admitted-{size}-{scheme}"), &picture);
+            browser.forget_cookies().await;
+            browser.go(&site.connected_apps_url()).await;
+            let picture = whole_page(&browser, width, height).await;
+            write(&folder, &format!("sign-in-{size}-{scheme}"), &picture);
+            site.visit(&browser).await;
+            let picture = whole_page(&browser, width, height).await;
+            write(&folder, &format!("apps-{size}-{scheme}"), &picture);
+            browser.click("button[value=sign-out]").await;
+            browser
+                .waits_for("location.pathname.endsWith('/signed-out')")
+                .await;
+            let picture = whole_page(&browser, width, height).await;
+            write(&folder, &format!("signed-out-{size}-{scheme}"), &picture);
+            browser.forget_cookies().await;
             browser.go(&local.url).await;
             browser.click("button[value=approve]").await;
             browser.arrives_at(site.upstream.issuer()).await;

@@ -15,8 +15,12 @@ use axum::{
 };
 use mcp_auth::{
     DcrShim, Tier,
-    authorization_server::pages::ScopeDescriptions,
+    authorization_server::{
+        AdmissionRule,
+        pages::{Accent, Accents, BuiltInPages, HelpLink, Logo, LogoKind, ScopeDescriptions},
+    },
     oauth::{ClientSecret, PublicUrl, Scopes},
+    tier::ShimBuilder,
     upstream::OAuthUpstream,
 };
 use mcp_auth_testkit::DemoUpstream;
@@ -43,6 +47,33 @@ impl Site {
 
     /// With the server under test reached by this name.
     pub(crate) async fn start_as(name: &str) -> Self {
+        Self::start_with(name, |tier| tier).await
+    }
+
+    /// With an operator who lets nobody in.
+    pub(crate) async fn start_closed() -> Self {
+        let nobody = AdmissionRule::subjects(["nobody"]);
+        let nobody = nobody.with_words("Ask it-help@recipes.example for access.");
+        Self::start_with("localhost", |tier| tier.with_admission(Arc::new(nobody))).await
+    }
+
+    /// With an operator's own logo, colours and link.
+    pub(crate) async fn start_branded() -> Self {
+        let colour = |text| Accent::parse(text).unwrap();
+        let accents = Accents::new(colour("#8c1d40"), colour("#ffc627")).unwrap();
+        let logo = Logo::new(LogoKind::Svg, LOGO).unwrap();
+        let help = HelpLink::new("Privacy at Recipe Box", "https://recipes.example/privacy");
+        let pages = BuiltInPages::default()
+            .with_accents(accents)
+            .with_logo(logo)
+            .with_help_link(help.unwrap());
+        Self::start_with("localhost", |tier| tier.with_pages(Arc::new(pages))).await
+    }
+
+    async fn start_with(
+        name: &str,
+        change: impl FnOnce(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let origin = format!("http://{name}:{port}");
@@ -61,9 +92,9 @@ impl Site {
                     .with("recipes:read", "Read your recipes")
                     .with("recipes:write", "Add, change and delete recipes"),
             )
-            .without_rate_limits()
-            .build()
-            .unwrap();
+            .with_connected_apps()
+            .without_rate_limits();
+        let tier = change(tier).build().unwrap();
         serve(listener, Router::new().fallback_service(tier.endpoints()));
         Self {
             origin,
@@ -106,6 +137,33 @@ impl Site {
             state,
             redirect_uri: redirect_uri.to_owned(),
         }
+    }
+
+    /// Where people see their apps.
+    pub(crate) fn connected_apps_url(&self) -> String {
+        format!("{}/connected-apps", self.origin)
+    }
+
+    /// A client of this name that alice lets in, in another browser.
+    pub(crate) async fn connect(&self, client_name: &str) {
+        let login = self.login(client_name).await;
+        let redirect_uri = self.host.redirect_uri();
+        let mut browser = mcp_auth_testkit::Browser::new();
+        let approve = mcp_auth_testkit::browser::Decision::Approve;
+        let callback = browser.walk(&login.url, &redirect_uri, approve).await;
+        let callback = callback.unwrap();
+        let (status, answer) = self.redeem(&login, callback.code().unwrap()).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// Goes to the connected apps page and signs in there.
+    pub(crate) async fn visit(&self, browser: &Session) {
+        browser.go(&self.connected_apps_url()).await;
+        browser.click("button[value=sign-in]").await;
+        browser.arrives_at(self.upstream.issuer()).await;
+        sign_in_as_alice(browser).await;
+        browser.arrives_at(&self.connected_apps_url()).await;
+        browser.find("button[value=sign-out]").await;
     }
 
     /// The address of a page that says what is wrong.
@@ -254,6 +312,9 @@ async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
     let body = response.bytes().await.unwrap();
     (status, serde_json::from_slice(&body).unwrap_or_default())
 }
+
+/// A pot; the script in it must not run.
+const LOGO: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" width="32" height="32"><script>window.ran=1</script><path d="M4 12h24v10a6 6 0 0 1-6 6H10a6 6 0 0 1-6-6z" fill="#8c1d40"/><path d="M2 9h28M16 5v4" stroke="#ffc627" stroke-width="3" stroke-linecap="round"/></svg>"##;
 
 /// The pair of RFC 7636, appendix B.
 const CODE_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";

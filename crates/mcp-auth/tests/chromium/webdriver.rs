@@ -150,6 +150,21 @@ impl Session {
             .await
     }
 
+    /// Waits until the page that is shown by then makes this expression true.
+    pub(crate) async fn waits_for(&self, expression: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let script = json!({ "script": format!("return {expression}"), "args": [] });
+        loop {
+            let path = self.path("execute/sync");
+            let value = self.send(Method::POST, path, &script).await;
+            if value == Ok(Value::Bool(true)) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{expression}: {value:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     pub(crate) async fn enter_frame(&self, selector: &str) {
         let element = self.find(selector).await;
         self.post("frame", json!({ "id": { ELEMENT: element.0 } }))
@@ -184,6 +199,10 @@ impl Session {
     pub(crate) async fn cookies(&self) -> Vec<Value> {
         let all = self.cdp("Network.getAllCookies", json!({})).await;
         all["cookies"].as_array().unwrap().clone()
+    }
+
+    pub(crate) async fn forget_cookies(&self) {
+        self.cdp("Network.clearBrowserCookies", json!({})).await;
     }
 
     /// A viewport of this many CSS pixels, as a phone has one below 600.

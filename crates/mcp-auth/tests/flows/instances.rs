@@ -2,10 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mcp_auth::{authorization_server::clients::StoredRegistrations, oauth::RefreshToken};
+use mcp_auth::{
+    access_token::Dpop, authorization_server::clients::StoredRegistrations, oauth::RefreshToken,
+};
 use mcp_auth_testkit::browser::{Action, Page};
 
-use crate::rig::{Rig, Session, assert_invalid_grant, at_once};
+use crate::{
+    proofs::ProofKey,
+    rig::{Rig, Session, assert_invalid_grant, at_once},
+};
 
 /// PX-19, TR-16.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -153,6 +158,58 @@ async fn refreshes_spread_over_both_get_one_successor() {
         "one upstream refresh in total"
     );
     assert_eq!(session.refresh_with(&successors[0]).await.status, 200);
+}
+
+/// AX-10, AX-08. A proof that one instance took is a replay at the other, and a nonce of one is good
+/// at the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_proof_of_possession_is_taken_once_by_both_together() {
+    let mut rig = Rig::plan().instances(2).start().await;
+    for dpop in [Dpop::accepted(), Dpop::accepted().with_nonces()] {
+        for instance in [0, 1] {
+            rig.redeploy(instance, |builder| builder.with_dpop(dpop));
+        }
+        let session = rig.sign_in().await;
+        let key = ProofKey::p256();
+        let target = format!("{}/token", rig.url); // as hosts know it, not where an instance listens
+        let refresh = async |instance: usize, proof: &str| {
+            let refresh_token = session.refresh_token().expose();
+            let form = [
+                ("grant_type", "refresh_token"),
+                ("refresh_token", refresh_token),
+                ("client_id", &session.registration.client_id),
+            ];
+            let form = url::form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(form)
+                .finish();
+            let request = rig
+                .http
+                .post(format!("{}/token", rig.instances[instance].url))
+                .header("content-type", "application/x-www-form-urlencoded")
+                .header("dpop", proof);
+            request.body(form).send().await.unwrap()
+        };
+        let mut proof = key.proof(&rig.clock, "POST", &target);
+        let first = refresh(0, &key.sign(&proof)).await;
+        let status = if let Some(nonce) = first.headers().get("dpop-nonce") {
+            proof = proof.claim("nonce", nonce.to_str().unwrap());
+            refresh(1, &key.sign(&proof)).await.status()
+        } else {
+            first.status()
+        };
+        assert_eq!(status, 200);
+        for instance in [0, 1] {
+            let replayed = refresh(instance, &key.sign(&proof)).await;
+            assert_eq!(replayed.status(), 400);
+            assert!(
+                replayed
+                    .text()
+                    .await
+                    .unwrap()
+                    .contains("invalid_dpop_proof")
+            );
+        }
+    }
 }
 
 /// PX-12.

@@ -11,6 +11,9 @@ mod access_tokens;
 mod clock_jumps;
 mod corrupt_records;
 mod instances;
+mod key_rotation;
+#[path = "../proofs/mod.rs"]
+mod proofs;
 mod races;
 mod rig;
 mod store_faults;

@@ -13,10 +13,12 @@
 #[path = "../flows/rig/mod.rs"]
 mod rig;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body_util::{BodyExt, Full};
-use mcp_auth::{Tier, tier::Endpoints};
+use mcp_auth::{Tier, store::Store, tier::Endpoints};
 use mcp_auth_testkit::registrations;
 use tower::ServiceExt;
 
@@ -24,7 +26,7 @@ use crate::rig::Rig;
 
 const MANY: usize = 100_000;
 
-/// DCR-13, FLT-30.
+/// DCR-13, GRW-01, FLT-30.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn registrations_are_not_stored() {
     let rig = without_limits().await;
@@ -43,7 +45,7 @@ async fn registrations_are_not_stored() {
     assert_eq!(rig.whoami(&session.tokens.access_token).await.status, 200);
 }
 
-/// PX-02, FLT-30.
+/// PX-02, GRW-01, FLT-30.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn abandoned_logins_are_not_stored() {
     let rig = without_limits().await;
@@ -80,6 +82,29 @@ async fn abandoned_logins_are_not_stored() {
     }
     assert_eq!(rig.store.len(), records);
     assert_eq!(session.refresh().await.status, 200);
+}
+
+/// GRW-02. A day of refreshes, one every minute and a half.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_grant_that_is_refreshed_all_day_stays_one_record() {
+    let rig = without_limits().await;
+    let mut session = rig.sign_in().await;
+    session.renew().await;
+    // What led to the grant is gone by then.
+    rig.clock.advance(Duration::from_secs(3 * 3600));
+    session.renew().await;
+    rig.store.purge_expired(1000).await.unwrap();
+    let records = rig.store.len();
+    let grant = rig.store.latest_grant();
+    let size = rig.store.read(&grant).await.unwrap().sealed.len();
+    for _ in 0..960 {
+        rig.clock.advance(Duration::from_secs(90));
+        session.renew().await;
+    }
+    assert_eq!(rig.store.len(), records);
+    let grown = rig.store.read(&grant).await.unwrap().sealed.len();
+    assert!(grown <= size + 16, "{size} bytes became {grown}");
+    assert_eq!(rig.whoami(&session.tokens.access_token).await.status, 200);
 }
 
 async fn without_limits() -> Rig {

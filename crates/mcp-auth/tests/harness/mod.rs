@@ -109,6 +109,16 @@ impl Server {
         browser
     }
 
+    /// What sets the upstream's users apart: its issuer without the scheme.
+    pub fn namespace(&self) -> &str {
+        self.upstream.issuer().split_once("://").unwrap().1
+    }
+
+    /// A user of the upstream, as a principal is called.
+    pub fn subject(&self, user: &str) -> String {
+        format!("{}|user-{user}", self.namespace())
+    }
+
     /// What is running.
     pub fn tier(&self) -> Arc<DcrShim> {
         Arc::clone(&self.tier.lock().unwrap())
@@ -246,6 +256,8 @@ async fn answer(request: Request) -> Response {
             "client": principal.client().map(|client| client.as_str()),
             "scope": principal.scopes().to_string(),
             "host_token_seen": parts.headers.contains_key("authorization"),
+            "proof_seen": parts.headers.contains_key("dpop"),
+            "confirmation": principal.confirmation().map(|key| key.to_string()),
         })
         .to_string()
     };

@@ -9,10 +9,14 @@
 
 mod arrows;
 mod mcp_server;
+#[path = "../proofs/mod.rs"]
+mod proofs;
+mod properties;
 mod public_api;
 mod resource_server;
 #[cfg(feature = "rmcp")]
 mod rmcp;
+mod secrets;
 mod static_key;
 mod tier;
 mod tokens;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use mcp_auth::oauth::{AccessToken, RefreshToken};
+use mcp_auth::{
+    access_token::SigningKeys,
+    oauth::{AccessToken, RefreshToken},
+};
 use mcp_auth_testkit::{
     ScriptedHost,
     browser::Decision,
@@ -17,7 +20,7 @@ use crate::{
 };
 
 /// All of it; the session that comes back is alive.
-pub async fn all(rig: &Rig, secrets: &mut Secrets) -> Session {
+pub async fn all(rig: &mut Rig, secrets: &mut Secrets) -> Session {
     secrets.add(
         "root key",
         KEY.split_once(':').unwrap().1.trim_end_matches('='),
@@ -26,10 +29,33 @@ pub async fn all(rig: &Rig, secrets: &mut Secrets) -> Session {
     refusals(rig, secrets).await;
     upstream_outages(rig, secrets).await;
     store_outages(rig, secrets).await;
+    signed_tokens(rig, secrets).await;
     let live = session(rig, secrets, public(rig)).await;
     secrets.add_upstream(rig);
     live
 }
+
+/// From here on access tokens are JWTs.
+async fn signed_tokens(rig: &mut Rig, secrets: &mut Secrets) {
+    secrets.add("signing key", SIGNING_SEED);
+    let key = json!({ "kty": "OKP", "crv": "Ed25519", "d": SIGNING_SEED,
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
+    let keys = SigningKeys::parse(&key.to_string()).unwrap();
+    rig.redeploy(0, |builder| {
+        builder.with_signing_keys(keys).with_jwt_access_tokens()
+    });
+    let session = session(rig, secrets, public(rig)).await;
+    let token = &session.tokens.access_token;
+    assert_eq!(rig.whoami(token).await.status, 200);
+    let (signed, _) = token.expose().rsplit_once('.').unwrap();
+    let forged = AccessToken::new(format!("{signed}.AAAA"));
+    assert_eq!(rig.whoami(&forged).await.status, 401);
+    rig.clock.advance(Duration::from_secs(3600));
+    assert_eq!(rig.whoami(token).await.status, 401);
+}
+
+/// RFC 8037 appendix A.1.
+const SIGNING_SEED: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
 
 fn public(rig: &Rig) -> ScriptedHost {
     rig.host()

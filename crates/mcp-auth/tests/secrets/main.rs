@@ -34,12 +34,12 @@ use crate::{
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn neither_store_nor_log_ever_holds_a_secret() {
     let log = Log::capture();
-    let rig = Rig::plan()
+    let mut rig = Rig::plan()
         .upstream_lifetime(std::time::Duration::from_secs(300))
         .start()
         .await;
     let mut secrets = Secrets::default();
-    let live = days::all(&rig, &mut secrets).await;
+    let live = days::all(&mut rig, &mut secrets).await;
 
     let logged = log.text();
     let stored = stored(&rig);

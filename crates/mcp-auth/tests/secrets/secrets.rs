@@ -10,8 +10,9 @@ use crate::{rig::Rig, search::Needles};
 #[derive(Default)]
 pub struct Secrets(Vec<(&'static str, String)>);
 
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 18] = [
     "access token",
+    "signed access token",
     "refresh token",
     "code",
     "verifier",
@@ -20,6 +21,7 @@ const KINDS: [&str; 16] = [
     "cookie",
     "consent form",
     "root key",
+    "signing key",
     "upstream access token",
     "upstream refresh token",
     "upstream id token",
@@ -71,8 +73,11 @@ impl Secrets {
             ("access_token", "access token"),
             ("refresh_token", "refresh token"),
         ] {
-            if let Some(token) = answer[name].as_str() {
-                self.add(kind, token);
+            let signed = |token: &str| kind == "access token" && token.contains('.');
+            match answer[name].as_str() {
+                Some(token) if signed(token) => self.add("signed access token", token),
+                Some(token) => self.add(kind, token),
+                None => {}
             }
         }
     }

@@ -1,9 +1,13 @@
 //! A client that was resolved, and how it proves itself.
 
+use std::sync::Arc;
+
 use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use super::{document::RemoteKeySets, keys::KeySet};
 use crate::{
+    BuildError,
     oauth::{ClientAuthenticationMethod, ClientId, ClientMetadata, ClientSecret, RedirectUri},
     store::Sealer,
 };
@@ -27,6 +31,14 @@ pub struct Client {
     kind: ClientKind,
     metadata: ClientMetadata,
     credential: Credential,
+    keys: Option<ClientKeys>,
+}
+
+/// Where the public keys of a client are.
+#[derive(Debug, Clone)]
+pub(crate) enum ClientKeys {
+    Fixed(KeySet),
+    At(Arc<str>, Arc<RemoteKeySets>),
 }
 
 impl Client {
@@ -40,6 +52,7 @@ impl Client {
             kind,
             metadata,
             credential: Credential::None,
+            keys: None,
         }
     }
 
@@ -54,6 +67,27 @@ impl Client {
     pub(super) fn with_derived_secret(mut self, secrets: Sealer) -> Self {
         self.credential = Credential::Derived(secrets);
         self
+    }
+
+    /// The same client with these keys, which its assertions are checked with.
+    pub(super) fn with_keys(mut self, keys: ClientKeys) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// The same client with these public keys (a JWK set, RFC 7517 §5), which its assertions are
+    /// checked with (`private_key_jwt`).
+    ///
+    /// # Errors
+    ///
+    /// When a private or symmetric key is among them, or none that can verify signatures.
+    pub fn with_jwks(self, jwks: &serde_json::Value) -> Result<Self, BuildError> {
+        let keys = KeySet::parse(jwks).map_err(|reason| BuildError::argument("jwks", reason))?;
+        Ok(self.with_keys(ClientKeys::Fixed(keys)))
+    }
+
+    pub(crate) const fn keys(&self) -> Option<&ClientKeys> {
+        self.keys.as_ref()
     }
 
     /// Its identifier.
@@ -72,6 +106,17 @@ impl Client {
     #[must_use]
     pub const fn metadata(&self) -> &ClientMetadata {
         &self.metadata
+    }
+
+    /// Whether the operator wrote it down, and so vouches for it.
+    #[must_use]
+    pub const fn is_preregistered(&self) -> bool {
+        matches!(self.kind, ClientKind::Preregistered)
+    }
+
+    /// Whether it wants no token that is not bound to its key (RFC 9449 §5.2).
+    pub(crate) const fn wants_bound_tokens(&self) -> bool {
+        self.metadata.dpop_bound_access_tokens
     }
 
     /// Where its browsers may return to.

@@ -2,12 +2,14 @@
 //!
 //! A client is known in one of three ways: the operator wrote it down ([`PreregisteredClients`]),
 //! it registered itself ([`DynamicClients`]), or its identifier is the URL of a document that
-//! describes it. Each way is a [`ClientResolver`]; [`ClientResolvers`] asks them in order.
+//! describes it ([`ClientDocuments`]). Each way is a [`ClientResolver`]; [`ClientResolvers`] asks them in order.
 
 mod application_type;
 mod client;
 mod display_name;
+pub(crate) mod document;
 mod dynamic;
+pub(crate) mod keys;
 mod preregistered;
 
 use std::sync::Arc;
@@ -15,9 +17,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub(super) use application_type::ApplicationType;
-pub(super) use client::sha256;
 pub use client::{Client, ClientAuthenticationError, ClientKind};
+pub(super) use client::{ClientKeys, sha256};
 pub(super) use display_name::display_name;
+pub(super) use document::RemoteKeySets;
+#[cfg(any(test, fuzzing))]
+pub(super) use document::holds as document_holds;
+pub use document::{AllowClients, ClientDocuments};
+#[cfg(any(test, fuzzing))]
+pub(super) use dynamic::codec_holds;
 pub use dynamic::{ClientIdTooLong, DynamicClients, StoredRegistrations};
 pub(super) use dynamic::{IssueError, Managed, StoredRegistration};
 pub(crate) use dynamic::{RegisteredClients, StoredClients};
@@ -49,6 +57,12 @@ pub enum ResolveError {
     /// registration was another server's. The host has to forget it and register again.
     #[error("the client was registered under a key that this server does not have")]
     UnknownKey,
+    /// The document that the identifier leads to is missing or no good; the reason is for the log.
+    #[error("its document: {0}")]
+    Document(&'static str),
+    /// The document that the identifier leads to cannot be fetched right now.
+    #[error("its document cannot be fetched right now: {0}")]
+    DocumentUnavailable(&'static str),
     /// The client is known and refused; the reason is for the log.
     #[error("{0}")]
     Refused(&'static str),

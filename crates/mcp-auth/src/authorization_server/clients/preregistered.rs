@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use super::{Client, ClientKind, ClientResolver, ResolveError};
+use super::{Client, ClientKind, ClientResolver, ResolveError, client::ClientKeys, keys::KeySet};
 use crate::{
     BuildError,
     oauth::{
@@ -35,10 +35,11 @@ pub struct PreregisteredClients(HashMap<ClientId, Client>);
 impl PreregisteredClients {
     /// Parses a JSON array of client metadata objects.
     ///
-    /// Each needs `client_id` and `redirect_uris`; `client_secret`, `client_name`, `client_uri`,
-    /// `token_endpoint_auth_method`, `grant_types`, `scope` and `require_pushed_authorization_requests`
-    /// are optional. Without a method a
-    /// client with a secret is `client_secret_basic` and one without is `none`; without
+    /// Each needs `client_id` and, unless its `grant_types` are without `authorization_code`,
+    /// `redirect_uris`; `client_secret`, `client_name`, `client_uri`, `jwks`,
+    /// `token_endpoint_auth_method`, `grant_types`, `scope`, `dpop_bound_access_tokens` and
+    /// `require_pushed_authorization_requests` are optional. Without a method a client with a secret
+    /// is `client_secret_basic`, one with keys `private_key_jwt`, and one with neither `none`; without
     /// `grant_types` it is given refresh tokens.
     ///
     /// # Errors
@@ -72,6 +73,17 @@ impl PreregisteredClients {
             }
         }
         Ok(Self(clients))
+    }
+
+    /// Whether one of them may act for itself.
+    pub(crate) fn has_client_credentials(&self) -> bool {
+        let mut clients = self.0.values();
+        clients.any(|client| client.metadata().client_credentials)
+    }
+
+    /// What the operator wrote down of this client.
+    pub(in crate::authorization_server) fn get(&self, id: &ClientId) -> Option<&Client> {
+        self.0.get(id)
     }
 
     /// How many there are.
@@ -119,13 +131,27 @@ impl Entry<'_> {
             .text("client_id")?
             .ok_or_else(|| self.wrong("client_id", "missing"))?;
         let id = ClientId::parse(id).map_err(|error| self.wrong("client_id", error.rule()))?;
-        let mut metadata = ClientMetadata::public(self.redirect_uris(schemes)?);
+        let grants = self.grants()?;
+        let redirect_uris = if grants.authorization_code {
+            self.redirect_uris(schemes)?
+        } else if self.entry.get("redirect_uris").is_some() {
+            return Err(self.wrong("redirect_uris", "none are used without authorization_code"));
+        } else {
+            Vec::new()
+        };
+        let mut metadata = ClientMetadata::public(redirect_uris);
         let secret = self.text("client_secret")?;
         if secret.is_some_and(str::is_empty) {
             return Err(self.wrong("client_secret", "empty"));
         }
-        metadata.token_endpoint_auth_method = self.method(secret.is_some())?;
-        metadata.refresh_tokens = self.refresh_tokens()?;
+        let jwks = self.jwks()?;
+        metadata.token_endpoint_auth_method = self.method(secret.is_some(), jwks.is_some())?;
+        metadata.refresh_tokens = grants.refresh_token;
+        metadata.client_credentials = grants.client_credentials;
+        metadata.identity_assertions = grants.jwt_bearer;
+        if !metadata.token_endpoint_auth_method.is_confidential() && grants.needs_confidence() {
+            return Err(self.wrong("grant_types", "needs a client_secret or jwks"));
+        }
         metadata.client_name = self.text("client_name")?.map(Into::into);
         metadata.scope = match self.text("scope")? {
             Some(text) => {
@@ -140,9 +166,14 @@ impl Entry<'_> {
             Some(_) => return Err(self.wrong("client_uri", "not an https URL")),
             None => None,
         };
+        metadata.dpop_bound_access_tokens = self.flag("dpop_bound_access_tokens")?;
         let client = Client::new(id, ClientKind::Preregistered, metadata);
-        Ok(match secret {
+        let client = match secret {
             Some(secret) => client.with_secret(&ClientSecret::new(secret)),
+            None => client,
+        };
+        Ok(match jwks {
+            Some(keys) => client.with_keys(ClientKeys::Fixed(keys)),
             None => client,
         })
     }
@@ -163,18 +194,42 @@ impl Entry<'_> {
             .collect()
     }
 
-    fn method(&self, has_secret: bool) -> Result<Method, BuildError> {
+    fn jwks(&self) -> Result<Option<KeySet>, BuildError> {
+        match self.entry.get("jwks") {
+            None | Some(Value::Null) => Ok(None),
+            Some(jwks) => KeySet::parse(jwks)
+                .map(Some)
+                .map_err(|reason| self.wrong("jwks", reason)),
+        }
+    }
+
+    fn method(&self, has_secret: bool, has_keys: bool) -> Result<Method, BuildError> {
         let name = "token_endpoint_auth_method";
         let method = match self.text(name)? {
             None if has_secret => Method::ClientSecretBasic,
+            None if has_keys => Method::PrivateKeyJwt,
+            Some("private_key_jwt") => Method::PrivateKeyJwt,
             None | Some("none") => Method::None,
             Some("client_secret_basic") => Method::ClientSecretBasic,
             Some("client_secret_post") => Method::ClientSecretPost,
             Some(_) => {
-                let known = "one of none, client_secret_basic, client_secret_post";
+                let known = "one of none, client_secret_basic, client_secret_post, private_key_jwt";
                 return Err(self.wrong(name, known));
             }
         };
+        match (method == Method::PrivateKeyJwt, has_keys, has_secret) {
+            (true, false, _) => {
+                return Err(self.wrong("jwks", "missing, and the method needs keys"));
+            }
+            (true, _, true) => {
+                return Err(self.wrong(name, "private_key_jwt, but there is a client_secret"));
+            }
+            (false, true, _) => {
+                return Err(self.wrong(name, "not private_key_jwt, but there are keys"));
+            }
+            (true, true, false) => return Ok(method),
+            (false, false, _) => {}
+        }
         match (method, has_secret) {
             (Method::None, true) => Err(self.wrong(name, "none, but there is a client_secret")),
             (Method::None, false) | (_, true) => Ok(method),
@@ -182,19 +237,36 @@ impl Entry<'_> {
         }
     }
 
-    fn refresh_tokens(&self) -> Result<bool, BuildError> {
+    fn grants(&self) -> Result<Grants, BuildError> {
         let name = "grant_types";
         let Some(grant_types) = self.texts(name)? else {
-            return Ok(true);
+            return Ok(Grants {
+                authorization_code: true,
+                refresh_token: true,
+                client_credentials: false,
+                jwt_bearer: false,
+            });
         };
-        if !grant_types.contains(&"authorization_code") {
-            return Err(self.wrong(name, "authorization_code has to be among them"));
-        }
-        let known = ["authorization_code", "refresh_token"];
+        let has = |grant_type: &str| grant_types.contains(&grant_type);
+        let grants = Grants {
+            authorization_code: has("authorization_code"),
+            refresh_token: has("refresh_token"),
+            client_credentials: has("client_credentials"),
+            jwt_bearer: has(JWT_BEARER),
+        };
+        let known = [
+            "authorization_code",
+            "refresh_token",
+            "client_credentials",
+            JWT_BEARER,
+        ];
         if grant_types.iter().any(|grant| !known.contains(grant)) {
-            return Err(self.wrong(name, "only authorization_code and refresh_token"));
+            return Err(self.wrong(name, format!("only {}", known.join(", "))));
         }
-        Ok(grant_types.contains(&"refresh_token"))
+        if !(grants.authorization_code || grants.needs_confidence()) {
+            return Err(self.wrong(name, "none that gives an access token"));
+        }
+        Ok(grants)
     }
 
     fn object(&self) -> Result<&Map<String, Value>, BuildError> {
@@ -239,18 +311,36 @@ impl Entry<'_> {
     }
 }
 
+/// The grants of one client.
+struct Grants {
+    authorization_code: bool,
+    refresh_token: bool,
+    client_credentials: bool,
+    jwt_bearer: bool,
+}
+
+impl Grants {
+    /// Whether one of them is for clients only that prove themselves.
+    const fn needs_confidence(&self) -> bool {
+        self.client_credentials || self.jwt_bearer
+    }
+}
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const ARGUMENT: &str = "preregistered clients";
 
-const MEMBERS: [&str; 9] = [
+const MEMBERS: [&str; 11] = [
     "client_id",
     "client_secret",
     "client_name",
     "client_uri",
+    "jwks",
     "redirect_uris",
     "token_endpoint_auth_method",
     "grant_types",
     "scope",
     "require_pushed_authorization_requests",
+    "dpop_bound_access_tokens",
 ];
 
 #[cfg(test)]

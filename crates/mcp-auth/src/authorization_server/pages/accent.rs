@@ -1,4 +1,4 @@
-//! The operator's colour.
+//! The operator's colours.
 
 use crate::oauth::ParseError;
 
@@ -58,6 +58,12 @@ impl Accent {
         }
     }
 
+    /// The contrast with another colour, from 1 to 21 (WCAG 2.2).
+    fn contrast(self, other: Self) -> f64 {
+        let (one, two) = (self.luminance(), other.luminance());
+        (one.max(two) + 0.05) / (one.min(two) + 0.05)
+    }
+
     /// Relative luminance (WCAG 2.2).
     fn luminance(self) -> f64 {
         let linear = |channel: u8| {
@@ -71,6 +77,57 @@ impl Accent {
         0.2126 * linear(self.red) + 0.7152 * linear(self.green) + 0.0722 * linear(self.blue)
     }
 }
+
+/// The colours for light and for dark pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accents {
+    pub(super) light: Accent,
+    pub(super) dark: Accent,
+}
+
+impl Default for Accents {
+    /// A quiet blue, and a lighter one in the dark.
+    fn default() -> Self {
+        Self {
+            light: Accent::default(),
+            dark: Accent {
+                red: 0x5a,
+                green: 0x97,
+                blue: 0xe8,
+            },
+        }
+    }
+}
+
+impl Accents {
+    /// A colour for light pages and one for dark pages.
+    ///
+    /// # Errors
+    ///
+    /// When one of them stands out from its page by a contrast of less than 3 to 1 (WCAG 2.2 §1.4.11).
+    pub fn new(light: Accent, dark: Accent) -> Result<Self, ParseError> {
+        let faint = |what| ParseError::new(what, "a contrast of at least 3 to 1 with the page");
+        if light.contrast(LIGHT_CARD) < 3.0 {
+            return Err(faint("accent for light pages"));
+        }
+        if dark.contrast(DARK_CARD) < 3.0 {
+            return Err(faint("accent for dark pages"));
+        }
+        Ok(Self { light, dark })
+    }
+}
+
+/// What lies behind them; `--card` in the style.
+const LIGHT_CARD: Accent = Accent {
+    red: 0xff,
+    green: 0xff,
+    blue: 0xff,
+};
+const DARK_CARD: Accent = Accent {
+    red: 0x1c,
+    green: 0x1f,
+    blue: 0x24,
+};
 
 #[cfg(test)]
 mod tests {
@@ -91,6 +148,35 @@ mod tests {
             assert!(Accent::parse(bad).is_err(), "{bad}");
         }
         assert_eq!(Accent::parse("#1F5fB8").unwrap(), Accent::default());
+    }
+
+    #[test]
+    fn refuses_a_colour_that_does_not_stand_out() {
+        let [light, dark] = [Accents::default().light, Accents::default().dark];
+        assert_eq!(Accents::new(light, dark), Ok(Accents::default()));
+        let yellow = Accent::parse("#ffcc00").unwrap();
+        let refused = Accents::new(yellow, dark).unwrap_err();
+        assert!(refused.to_string().contains("light pages"), "{refused}");
+        assert!(Accents::new(light, yellow).is_ok());
+        let refused = Accents::new(light, light).unwrap_err();
+        assert!(refused.to_string().contains("dark pages"), "{refused}");
+    }
+
+    #[test]
+    fn knows_the_pages_it_is_shown_on() {
+        let style = include_str!("../../../templates/style.css");
+        for card in [LIGHT_CARD, DARK_CARD] {
+            assert!(style.contains(&format!("--card: {};", card.css())));
+        }
+        assert!(
+            (LIGHT_CARD.contrast(Accent {
+                red: 0,
+                green: 0,
+                blue: 0
+            }) - 21.0)
+                .abs()
+                < 0.01
+        );
     }
 
     #[test]

@@ -1,38 +1,38 @@
 //! What the consent page says.
 
-use super::DescribedScope;
+use super::{DescribedScope, FormFields, ShownText};
 
 /// Everything the consent page shows and sends back (MCP security considerations, confused deputy).
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct ConsentPage<'a> {
     /// The name of this MCP server, from its operator.
-    pub server_name: &'a str,
+    pub server_name: ShownText<'a>,
     /// The client's name; a claim of its own unless it is [`ConsentPage::preregistered`].
-    pub client_name: Option<&'a str>,
+    pub client_name: Option<ShownText<'a>>,
     /// Whether the operator entered this client, and so vouches for its name.
     pub preregistered: bool,
     /// The host whose document describes the client, if its `client_id` is a URL; proved by the fetch.
-    pub client_host: Option<&'a str>,
+    pub client_host: Option<ShownText<'a>>,
     /// Where the browser goes afterwards: a host, or a private-use scheme.
-    pub redirect_destination: &'a str,
+    pub redirect_destination: ShownText<'a>,
     /// The whole redirection URI.
-    pub redirect_uri: &'a str,
+    pub redirect_uri: ShownText<'a>,
     /// Whether the redirection URI leads to a program on the user's own machine.
     pub loopback: bool,
     /// What the client asks for, in plain words.
-    pub scopes: &'a [DescribedScope],
+    pub scopes: &'a [DescribedScope<'a>],
     /// What we ask for at the upstream.
-    pub upstream_scopes: &'a [String],
+    pub upstream_scopes: &'a [ShownText<'a>],
     /// The host where the user signs in.
-    pub upstream_host: &'a str,
+    pub upstream_host: ShownText<'a>,
     /// Whether the form may offer a checkbox `remember` with the value `yes`: this question is then
     /// not asked again in this browser.
     pub can_be_remembered: bool,
     /// Where the form is posted.
     pub action: &'a str,
-    /// The value of the hidden field `request`.
-    pub request: &'a str,
+    /// What the form sends along.
+    pub fields: FormFields<'a>,
     /// The nonce that styles must carry.
     pub nonce: &'a str,
 }
@@ -50,7 +50,7 @@ impl ConsentPage<'_> {
     /// Whether the browser goes to a web site afterwards, rather than to a program on this device.
     #[must_use]
     pub fn returns_to_web(&self) -> bool {
-        self.redirect_uri.starts_with("https:")
+        self.redirect_uri.unescaped().starts_with("https:")
     }
 }
 

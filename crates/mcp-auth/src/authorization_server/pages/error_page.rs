@@ -2,7 +2,10 @@
 
 use http::StatusCode;
 
-use super::error_words::{Words, words};
+use super::{
+    ShownText,
+    error_words::{Words, words},
+};
 use crate::oauth::OAuthErrorCode;
 
 /// Why a login cannot go on, where a redirect to the client is not allowed or would not help.
@@ -13,6 +16,10 @@ pub enum ErrorPageKind {
     UnknownClient,
     /// The `client_id` was sealed under a key that this server does not have.
     ClientOfOtherKey,
+    /// The document that the `client_id` leads to is missing, no good, or not let in.
+    ClientDocument,
+    /// The document that the `client_id` leads to cannot be fetched right now.
+    ClientDocumentUnavailable,
     /// The redirection URI is not one of the client's.
     RedirectNotRegistered,
     /// The request is missing something or cannot be read.
@@ -23,6 +30,12 @@ pub enum ErrorPageKind {
     ConsentFromElsewhere,
     /// The login is over: too old, finished before, or begun in another browser.
     LoginExpired,
+    /// A form of the connected apps page that no page of ours in this browser sent.
+    ActionFromElsewhere,
+    /// The upstream did not sign the visitor of the connected apps page in.
+    NotSignedIn,
+    /// The operator does not let this user in.
+    NotAdmitted,
     /// The request that the app pushed is over: too old, used, or another app's.
     PushedRequestOver,
     /// The upstream does not answer.
@@ -37,14 +50,19 @@ pub enum ErrorPageKind {
 
 impl ErrorPageKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::UnknownClient,
         Self::ClientOfOtherKey,
+        Self::ClientDocument,
+        Self::ClientDocumentUnavailable,
         Self::RedirectNotRegistered,
         Self::MalformedRequest,
         Self::ConsentExpired,
         Self::ConsentFromElsewhere,
         Self::LoginExpired,
+        Self::ActionFromElsewhere,
+        Self::NotSignedIn,
+        Self::NotAdmitted,
         Self::PushedRequestOver,
         Self::UpstreamUnavailable,
         Self::StoreUnavailable,
@@ -70,13 +88,20 @@ impl ErrorPageKind {
         match self {
             Self::UnknownClient
             | Self::ClientOfOtherKey
+            | Self::ClientDocument
             | Self::RedirectNotRegistered
             | Self::MalformedRequest
             | Self::ConsentExpired
             | Self::PushedRequestOver
-            | Self::LoginExpired => StatusCode::BAD_REQUEST,
-            Self::ConsentFromElsewhere | Self::WrongHost => StatusCode::FORBIDDEN,
-            Self::UpstreamUnavailable | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            | Self::LoginExpired
+            | Self::NotSignedIn => StatusCode::BAD_REQUEST,
+            Self::ConsentFromElsewhere
+            | Self::ActionFromElsewhere
+            | Self::NotAdmitted
+            | Self::WrongHost => StatusCode::FORBIDDEN,
+            Self::ClientDocumentUnavailable
+            | Self::UpstreamUnavailable
+            | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         }
     }
@@ -85,17 +110,23 @@ impl ErrorPageKind {
     #[must_use]
     pub const fn oauth_error(self) -> OAuthErrorCode {
         match self {
-            Self::UnknownClient | Self::ClientOfOtherKey => OAuthErrorCode::InvalidClient,
+            Self::UnknownClient | Self::ClientOfOtherKey | Self::ClientDocument => {
+                OAuthErrorCode::InvalidClient
+            }
             Self::RedirectNotRegistered
             | Self::MalformedRequest
             | Self::ConsentExpired
             | Self::LoginExpired
             | Self::WrongHost => OAuthErrorCode::InvalidRequest,
             Self::PushedRequestOver => OAuthErrorCode::InvalidRequestUri,
-            Self::ConsentFromElsewhere => OAuthErrorCode::AccessDenied,
-            Self::UpstreamUnavailable | Self::StoreUnavailable | Self::TooManyRequests => {
-                OAuthErrorCode::TemporarilyUnavailable
-            }
+            Self::ConsentFromElsewhere
+            | Self::ActionFromElsewhere
+            | Self::NotSignedIn
+            | Self::NotAdmitted => OAuthErrorCode::AccessDenied,
+            Self::ClientDocumentUnavailable
+            | Self::UpstreamUnavailable
+            | Self::StoreUnavailable
+            | Self::TooManyRequests => OAuthErrorCode::TemporarilyUnavailable,
         }
     }
 
@@ -103,7 +134,7 @@ impl ErrorPageKind {
     #[must_use]
     pub const fn fault(self) -> &'static str {
         match self {
-            Self::UpstreamUnavailable => "upstream",
+            Self::UpstreamUnavailable | Self::NotSignedIn => "upstream",
             Self::ClientOfOtherKey | Self::StoreUnavailable => "server",
             _ => "client",
         }
@@ -113,20 +144,21 @@ impl ErrorPageKind {
     pub(super) const fn retry_after(self) -> Option<u16> {
         match self {
             Self::UpstreamUnavailable | Self::StoreUnavailable => Some(5),
+            Self::ClientDocumentUnavailable => Some(15),
             Self::TooManyRequests => Some(30),
             _ => None,
         }
     }
 }
 
-/// Everything an error page says: fixed words, and nothing that was sent.
-#[derive(Debug, Clone, Copy)]
+/// Everything an error page says: fixed words, the operator's, and nothing that was sent.
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ErrorPage<'a> {
     /// The refusal.
     pub kind: ErrorPageKind,
     /// The name of this MCP server, from its operator.
-    pub server_name: &'a str,
+    pub server_name: ShownText<'a>,
     /// The heading.
     pub title: &'static str,
     /// What happened.
@@ -135,10 +167,15 @@ pub struct ErrorPage<'a> {
     pub next: &'static [&'static str],
     /// How it is done in a host (its name, then the words), where that differs.
     pub hosts: &'static [(&'static str, &'static str)],
+    /// Words of the operator's own, if there are any for this.
+    pub words: Option<ShownText<'a>>,
+    /// Where the page should link to, for the person to go back to the client, which is told of the
+    /// refusal then; a registered redirection URI of it.
+    pub back_to_client: Option<ShownText<'a>>,
     /// The stable name of the refusal.
     pub reason: &'static str,
     /// Finds the log line of this refusal.
-    pub correlation: &'a str,
+    pub correlation: ShownText<'a>,
     /// The nonce that styles must carry.
     pub nonce: &'a str,
 }
@@ -146,7 +183,7 @@ pub struct ErrorPage<'a> {
 impl<'a> ErrorPage<'a> {
     /// The page of this refusal.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         kind: ErrorPageKind,
         server_name: &'a str,
         correlation: &'a str,
@@ -161,13 +198,15 @@ impl<'a> ErrorPage<'a> {
         } = words(kind);
         Self {
             kind,
-            server_name,
+            server_name: ShownText::new(server_name),
             title,
             what,
             next,
             hosts,
+            words: None,
+            back_to_client: None,
             reason,
-            correlation,
+            correlation: ShownText::new(correlation),
             nonce,
         }
     }

@@ -37,6 +37,27 @@ pub(super) const fn words(kind: ErrorPageKind) -> Words {
             ],
             hosts: FORGET,
         },
+        K::ClientDocument => Words {
+            reason: "client_document",
+            title: "The description of your app cannot be used",
+            what: "Your app names a document that describes it. This server could not get that document, or does not accept what it says.",
+            next: &[
+                "If you did not start this login yourself, close this page.",
+                "Update your app and connect again.",
+                "If it happens again, tell the operator of this server: its log says what is wrong with the document.",
+            ],
+            hosts: &[],
+        },
+        K::ClientDocumentUnavailable => Words {
+            reason: "client_document_unavailable",
+            title: "The description of your app cannot be reached",
+            what: "Your app names a document that describes it, and the site it lies on does not answer this server.",
+            next: &[
+                "Wait a minute and reload this page.",
+                "If that does not help, tell the makers of your app or the operator of this server.",
+            ],
+            hosts: &[],
+        },
         K::RedirectNotRegistered => Words {
             reason: "redirect_not_registered",
             title: "The way back to your app is not registered",
@@ -81,6 +102,36 @@ pub(super) const fn words(kind: ErrorPageKind) -> Words {
             next: &[
                 "If you came here with the Back button, close this page: your app may be connected already.",
                 "Otherwise go back to your app, connect again, and stay in the browser window that opens.",
+            ],
+            hosts: &[],
+        },
+        K::ActionFromElsewhere => Words {
+            reason: "action_from_elsewhere",
+            title: "Nothing was changed",
+            what: "What was sent did not come from a page of this server in this browser, or this browser did not send its cookie back.",
+            next: &[
+                "Allow cookies for this site; a private window or an extension may block them.",
+                "Open the page of your connected apps again.",
+            ],
+            hosts: &[],
+        },
+        K::NotSignedIn => Words {
+            reason: "not_signed_in",
+            title: "You are not signed in",
+            what: "The service where you sign in did not say who you are.",
+            next: &[
+                "Open the page of your connected apps and sign in again.",
+                "If it happens again, tell the operator of this server.",
+            ],
+            hosts: &[],
+        },
+        K::NotAdmitted => Words {
+            reason: "not_admitted",
+            title: "Your account may not use this server",
+            what: "You signed in, but the operator of this server does not let the account in that you signed in with.",
+            next: &[
+                "If you have another account, sign out where you just signed in, then start again and sign in with that one.",
+                "Otherwise ask the operator of this server for access.",
             ],
             hosts: &[],
         },

@@ -18,25 +18,32 @@ impl ErrorPageKind {
         correlation: &str,
         nonce: &str,
     ) -> Response<Bytes> {
-        let page = ErrorPage::new(self, server_name, correlation, nonce);
+        ErrorPage::new(self, server_name, correlation, nonce).respond(pages, request)
+    }
+}
+
+impl ErrorPage<'_> {
+    /// The answer with this page, or the same as JSON for a program that asked for it.
+    pub(crate) fn respond(&self, pages: &dyn Pages, request: &HeaderMap) -> Response<Bytes> {
+        let kind = self.kind;
         let mut response = if prefers_json(request) {
-            json(self, page.what)
+            json(kind, self.what)
         } else {
-            page_response(self.status(), pages.error(&page), nonce)
+            page_response(pages, kind.status(), pages.error(self), self.nonce)
         };
         let headers = response.headers_mut();
         headers.insert(header::VARY, HeaderValue::from_static("accept"));
-        if let Some(seconds) = self.retry_after() {
+        if let Some(seconds) = kind.retry_after() {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        response.extensions_mut().insert(self.oauth_error());
-        response.extensions_mut().insert(self);
+        response.extensions_mut().insert(kind.oauth_error());
+        response.extensions_mut().insert(kind);
         response
     }
 }
 
 /// Whether `application/json` is liked better than `text/html`, or as well but named more exactly.
-fn prefers_json(request: &HeaderMap) -> bool {
+pub(crate) fn prefers_json(request: &HeaderMap) -> bool {
     let accept: Vec<_> = request
         .get_all(header::ACCEPT)
         .iter()

@@ -9,15 +9,27 @@ use http::{
     },
 };
 
+use super::Pages;
+
 /// A page with its headers (OAuth 2.1 §7.11, RFC 9700 §4.2.4).
 ///
 /// Two headers are missing on purpose. `form-action`: browsers apply it to every redirect that
 /// follows a form, so it would block the way back to the client. `Cross-Origin-Opener-Policy`: web
 /// hosts open the login in a window and wait for it to come back; the policy would cut that window
 /// off from the one that opened it, and a page without script has nothing the opener could take.
-pub(crate) fn page_response(status: StatusCode, html: String, nonce: &str) -> Response<Bytes> {
+pub(crate) fn page_response(
+    pages: &dyn Pages,
+    status: StatusCode,
+    html: String,
+    nonce: &str,
+) -> Response<Bytes> {
+    let pictures = if pages.has_pictures() {
+        "img-src data:; "
+    } else {
+        ""
+    };
     let policy = format!(
-        "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'nonce-{nonce}'; {pictures}base-uri 'none'; frame-ancestors 'none'"
     );
     // A nonce is base64url; were it ever something else, the page goes out without its style.
     let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(
@@ -44,11 +56,29 @@ const FIXED: [(HeaderName, &str); 5] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authorization_server::pages::{BuiltInPages, Logo, LogoKind};
+
+    #[test]
+    fn lets_pictures_in_that_travel_with_the_page_and_no_others() {
+        let logo = Logo::new(LogoKind::Svg, "<svg/>").unwrap();
+        let pages = BuiltInPages::default().with_logo(logo);
+        let response = page_response(&pages, StatusCode::OK, String::new(), "n");
+        let policy = &response.headers()[CONTENT_SECURITY_POLICY];
+        assert_eq!(
+            policy,
+            "default-src 'none'; style-src 'nonce-n'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+        );
+    }
 
     // ASZ-29, ASC-10
     #[test]
     fn sends_exactly_these_headers() {
-        let response = page_response(StatusCode::OK, "<p>".into(), "bm9uY2U");
+        let response = page_response(
+            &BuiltInPages::default(),
+            StatusCode::OK,
+            "<p>".into(),
+            "bm9uY2U",
+        );
         let mut headers: Vec<_> = response
             .headers()
             .iter()
@@ -73,7 +103,12 @@ mod tests {
 
     #[test]
     fn a_nonce_that_is_no_header_value_opens_nothing() {
-        let response = page_response(StatusCode::OK, String::new(), "a\r\nX: y");
+        let response = page_response(
+            &BuiltInPages::default(),
+            StatusCode::OK,
+            String::new(),
+            "a\r\nX: y",
+        );
         let policy = &response.headers()[CONTENT_SECURITY_POLICY];
         assert_eq!(
             policy,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::ShownText;
 use crate::oauth::{Scope, Scopes};
 
 /// What each scope lets a client do, as the consent page says it.
@@ -11,11 +12,11 @@ pub struct ScopeDescriptions(HashMap<String, String>);
 /// A scope and what it means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct DescribedScope {
+pub struct DescribedScope<'a> {
     /// The scope itself.
-    pub scope: Scope,
+    pub scope: ShownText<'a>,
     /// What it lets a client do, in plain words; `None` if nobody described it.
-    pub description: Option<String>,
+    pub description: Option<ShownText<'a>>,
 }
 
 impl Default for ScopeDescriptions {
@@ -37,10 +38,13 @@ impl ScopeDescriptions {
 
     /// These scopes in their order, each with its words.
     #[must_use]
-    pub fn describe(&self, scopes: &Scopes) -> Vec<DescribedScope> {
-        let describe = |scope: &Scope| DescribedScope {
-            description: self.0.get(scope.as_str()).cloned(),
-            scope: scope.clone(),
+    pub fn describe<'a>(&'a self, scopes: &'a Scopes) -> Vec<DescribedScope<'a>> {
+        let describe = |scope: &'a Scope| DescribedScope {
+            description: self
+                .0
+                .get(scope.as_str())
+                .map(|words| ShownText::new(words)),
+            scope: ShownText::new(scope.as_str()),
         };
         scopes.iter().map(describe).collect()
     }
@@ -53,8 +57,12 @@ mod tests {
     #[test]
     fn describes_known_scopes_and_leaves_the_others_without_words() {
         let words = ScopeDescriptions::default().with("files:read", "Read your files");
-        let described = words.describe(&Scopes::parse("mcp:tools files:read admin").unwrap());
-        let described: Vec<_> = described.iter().map(|d| d.description.as_deref()).collect();
+        let scopes = Scopes::parse("mcp:tools files:read admin").unwrap();
+        let described = words.describe(&scopes);
+        let described = described.iter().map(|scope| scope.description.as_ref());
+        let described: Vec<_> = described
+            .map(|words| words.map(ShownText::unescaped))
+            .collect();
         let tools = "Use the tools of this server as you";
         assert_eq!(described, [Some(tools), Some("Read your files"), None]);
     }

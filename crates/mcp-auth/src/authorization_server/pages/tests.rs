@@ -21,32 +21,36 @@ fn consent_with(
 ) -> String {
     let scopes = Scopes::parse("mcp:tools offline_access files:read").unwrap();
     let scopes = words.describe(&scopes);
-    let upstream_scopes = ["openid".to_owned(), upstream_scope.to_owned()];
+    let upstream_scopes = ["openid", upstream_scope].map(text);
     let mut page = ConsentPage {
-        server_name: "Notes for Teams",
-        client_name: Some("Claude Code"),
+        server_name: text("Notes for Teams"),
+        client_name: Some(text("Claude Code")),
         preregistered: false,
         client_host: None,
-        redirect_destination: "localhost:53219",
-        redirect_uri: "http://localhost:53219/callback",
+        redirect_destination: text("localhost:53219"),
+        redirect_uri: text("http://localhost:53219/callback"),
         loopback: true,
         scopes: &scopes,
         upstream_scopes: &upstream_scopes,
-        upstream_host: "accounts.example.com",
+        upstream_host: text("accounts.example.com"),
         can_be_remembered: false,
         action: "/consent",
-        request: "c2VhbGVkLXJlcXVlc3Q",
+        fields: FormFields::new([("request", "c2VhbGVkLXJlcXVlc3Q")]),
         nonce: "bm9uY2U",
     };
     change(&mut page);
     BuiltInPages::default().consent(&page)
 }
 
+fn text(text: &str) -> ShownText<'_> {
+    ShownText::new(text)
+}
+
 fn web(page: &mut ConsentPage<'_>) {
-    page.client_name = Some("Claude");
-    page.client_host = Some("claude.ai");
-    page.redirect_destination = "claude.ai";
-    page.redirect_uri = "https://claude.ai/api/mcp/auth_callback";
+    page.client_name = ShownText::of_name("Claude");
+    page.client_host = ShownText::of_name("claude.ai");
+    page.redirect_destination = text("claude.ai");
+    page.redirect_uri = text("https://claude.ai/api/mcp/auth_callback");
     page.loopback = false;
 }
 
@@ -63,9 +67,9 @@ fn every_page() -> Vec<(String, String)> {
         (
             "consent-scheme".to_owned(),
             consent(|page| {
-                page.client_name = Some("Cursor");
-                page.redirect_destination = "cursor";
-                page.redirect_uri = "cursor://anysphere.cursor-mcp/oauth/callback";
+                page.client_name = ShownText::of_name("Cursor");
+                page.redirect_destination = text("cursor");
+                page.redirect_uri = text("cursor://anysphere.cursor-mcp/oauth/callback");
                 page.loopback = false;
             }),
         ),
@@ -81,10 +85,10 @@ fn every_page() -> Vec<(String, String)> {
             "consent-long".to_owned(),
             consent(|page| {
                 web(page);
-                page.client_name = Some(LONG);
+                page.client_name = ShownText::of_name(LONG);
                 page.redirect_destination =
-                    "a-very-long-host-name.customers.region-1.hosting.example.com";
-                page.redirect_uri = LONG_URI;
+                    text("a-very-long-host-name.customers.region-1.hosting.example.com");
+                page.redirect_uri = text(LONG_URI);
             }),
         ),
         (
@@ -93,17 +97,76 @@ fn every_page() -> Vec<(String, String)> {
         ),
         (
             "consent-hostile".to_owned(),
-            consent(|page| page.client_name = Some(HOSTILE)),
+            consent(|page| page.client_name = ShownText::of_name(HOSTILE)),
         ),
         (
             "consent-override".to_owned(),
-            consent(|page| page.client_name = Some("\u{202e}edoC\u{2069} \u{2069}🦀👩‍💻 مثال")),
+            consent(|page| {
+                page.client_name = ShownText::of_name("\u{202e}edoC\u{2069} \u{2069}🦀👩‍💻 مثال")
+            }),
         ),
     ];
     for kind in ErrorPageKind::ALL {
         pages.push((format!("error-{}", kind.reason()), error(kind)));
     }
+    for changed in [false, true] {
+        pages.push((format!("sign-in-{changed}"), sign_in(changed)));
+        pages.push((
+            format!("apps-{changed}"),
+            connected_apps("Claude Code", changed),
+        ));
+    }
+    pages.push(("apps-hostile".to_owned(), connected_apps(HOSTILE, false)));
+    pages.push(("apps-long".to_owned(), connected_apps(LONG, false)));
+    pages.push(("signed-out".to_owned(), signed_out("id.example.com")));
     pages
+}
+
+fn sign_in(nothing_changed: bool) -> String {
+    BuiltInPages::default().sign_in(&SignInPage {
+        server_name: text("Notes for Teams"),
+        upstream_host: text("id.example.com"),
+        nothing_changed,
+        action: "/connected-apps",
+        fields: FormFields::new([("token", "dG9rZW4")]),
+        nonce: "bm9uY2U",
+    })
+}
+
+fn signed_out(upstream_host: &str) -> String {
+    BuiltInPages::default().signed_out(&SignedOutPage {
+        server_name: text("Notes for Teams"),
+        upstream_host: text(upstream_host),
+        connected_apps: "/connected-apps",
+        nonce: "bm9uY2U",
+    })
+}
+
+/// Two apps, of which the first and everything about it is called `name`.
+fn connected_apps(name: &str, nothing_changed: bool) -> String {
+    let words = ScopeDescriptions::default().with("mcp:tools", name);
+    let scopes = Scopes::parse("mcp:tools files:read").unwrap();
+    let scopes = words.describe(&scopes);
+    let app = |preregistered| ConnectedApp {
+        client_name: ShownText::of_name(name),
+        preregistered,
+        client_host: (!preregistered).then(|| text(name)),
+        resource: text(name),
+        scopes: &scopes,
+        since: Moment::new(crate::oauth::Timestamp::from_seconds(1_795_532_880)),
+        last_used: Moment::new(crate::oauth::Timestamp::from_seconds(1_795_533_000)),
+        fields: FormFields::new([("token", "dG9rZW4"), ("grant", name)]),
+    };
+    BuiltInPages::default().connected_apps(&ConnectedAppsPage {
+        server_name: text("Notes for Teams"),
+        signed_in_as: ShownText::of_name(name),
+        apps: &[app(false), app(true)],
+        further: 3,
+        nothing_changed,
+        action: "/connected-apps",
+        fields: FormFields::new([("token", "dG9rZW4")]),
+        nonce: "bm9uY2U",
+    })
 }
 
 // ASC-08
@@ -116,31 +179,63 @@ fn escapes_every_text_of_a_consent_page() {
         assert!(html.contains("&#60;script&#62;"), "{field} is not shown");
     };
     nothing_gets_through(
-        consent(|page| page.client_name = Some(HOSTILE)),
+        consent(|page| page.client_name = ShownText::of_name(HOSTILE)),
         "client_name",
     );
-    nothing_gets_through(consent(|page| page.redirect_uri = HOSTILE), "redirect_uri");
     nothing_gets_through(
-        consent(|page| page.redirect_destination = HOSTILE),
+        consent(|page| page.redirect_uri = text(HOSTILE)),
+        "redirect_uri",
+    );
+    nothing_gets_through(
+        consent(|page| page.redirect_destination = text(HOSTILE)),
         "destination",
     );
     nothing_gets_through(
-        consent(|page| page.upstream_host = HOSTILE),
+        consent(|page| page.upstream_host = text(HOSTILE)),
         "upstream_host",
     );
-    nothing_gets_through(consent(|page| page.server_name = HOSTILE), "server_name");
     nothing_gets_through(
-        consent(|page| page.client_host = Some(HOSTILE)),
+        consent(|page| page.server_name = text(HOSTILE)),
+        "server_name",
+    );
+    nothing_gets_through(
+        consent(|page| page.client_host = ShownText::of_name(HOSTILE)),
         "client_host",
     );
     nothing_gets_through(consent(|page| page.action = HOSTILE), "action");
-    nothing_gets_through(consent(|page| page.request = HOSTILE), "request");
+    nothing_gets_through(
+        consent(|page| page.fields = FormFields::new([("request", HOSTILE)])),
+        "request",
+    );
     nothing_gets_through(consent(|page| page.nonce = HOSTILE), "nonce");
 
     let words = ScopeDescriptions::default().with("mcp:tools", HOSTILE);
     nothing_gets_through(consent_with(&words, "email", |_| {}), "scopes");
     let words = ScopeDescriptions::default();
     nothing_gets_through(consent_with(&words, HOSTILE, |_| {}), "upstream_scopes");
+}
+
+// ASC-08
+#[test]
+fn escapes_every_text_about_connected_apps() {
+    for html in [connected_apps(HOSTILE, false), signed_out(HOSTILE)] {
+        assert!(!html.contains("<script") && !html.contains("<img"));
+        assert!(!html.contains("\"'&>"));
+        assert!(html.contains("&#60;script&#62;"));
+    }
+}
+
+// ASC-14
+#[test]
+fn gives_every_connected_app_its_own_form() {
+    let html = connected_apps("Claude Code", false);
+    assert_eq!(html.matches("name=\"grant\"").count(), 2);
+    assert_eq!(html.matches("name=\"token\" value=\"dG9rZW4\"").count(), 3);
+    assert_eq!(html.matches("value=\"revoke\"").count(), 2);
+    assert_eq!(html.matches("value=\"sign-out\"").count(), 1);
+    assert!(html.contains("3 more are shown once some of these are gone."));
+    assert!(!html.contains("Nothing was changed"));
+    assert!(connected_apps("x", true).contains("Nothing was changed"));
 }
 
 // ASC-08
@@ -161,7 +256,9 @@ fn needs_no_script_and_nothing_from_elsewhere() {
     // What is left of the hostile name's image is text.
     const INERT: &str = "&#60;img src=x onerror=alert(2)&#62;";
     for (name, html) in every_page() {
-        let html = html.replace(INERT, "");
+        let html = html
+            .replace(INERT, "")
+            .replace("<a href=\"/connected-apps\">", "");
         for banned in [
             "<script",
             "<link",
@@ -255,7 +352,7 @@ fn calls_a_name_verified_only_when_the_operator_entered_it() {
 
 #[test]
 fn keeps_a_name_from_moving_the_text_around_it() {
-    let html = consent(|page| page.client_name = Some("a\u{202e}b\u{2069}c"));
+    let html = consent(|page| page.client_name = ShownText::of_name("a\u{202e}b\u{2069}c"));
     assert!(html.contains("<bdi class=\"claimed\">a\u{fffd}b\u{fffd}c</bdi>"));
     assert!(!html.contains(['\u{202e}', '\u{2069}']));
 }
@@ -263,7 +360,7 @@ fn keeps_a_name_from_moving_the_text_around_it() {
 #[test]
 fn says_so_when_there_is_no_name() {
     for nothing in [None, Some(""), Some(" \u{200b}\u{3164}")] {
-        let html = consent(|page| page.client_name = nothing);
+        let html = consent(|page| page.client_name = nothing.and_then(ShownText::of_name));
         assert!(
             html.contains("gave no name") && html.contains("Nobody has verified"),
             "{nothing:?}"
@@ -339,35 +436,46 @@ fn finds_the_host_of_a_document_in_a_client_id() {
     }
 }
 
+fn branded() -> BuiltInPages {
+    let colour = |text| Accent::parse(text).unwrap();
+    let accents = Accents::new(colour("#7a1fa2"), colour("#ffcc00")).unwrap();
+    let logo = Logo::new(LogoKind::Svg, "<svg/>").unwrap();
+    let help = HelpLink::new("Privacy & <help>", "https://notes.example/?a=1&b='\"").unwrap();
+    BuiltInPages::default()
+        .with_accents(accents)
+        .with_logo(logo)
+        .with_help_link(help)
+}
+
 #[test]
-fn puts_the_operators_colour_into_the_style() {
-    let pages = BuiltInPages::default().with_accent(Accent::parse("#ffcc00").unwrap());
+fn wears_the_operators_colours_logo_and_link() {
     let page = ErrorPage::new(ErrorPageKind::WrongHost, "Notes", "r", "n");
-    let html = pages.error(&page);
-    assert!(html.contains("--accent: #ffcc00;") && html.contains("--accent-ink: #000000;"));
+    let html = branded().error(&page);
+    let (light, dark) = html
+        .split_once("@media (prefers-color-scheme: dark)")
+        .unwrap();
+    assert!(light.contains("--accent: #7a1fa2;") && light.contains("--accent-ink: #ffffff;"));
+    assert!(dark.contains("--accent: #ffcc00;") && dark.contains("--accent-ink: #000000;"));
+    assert!(
+        html.contains("<img class=\"logo\" src=\"data:image/svg+xml;base64,PHN2Zy8+\" alt=\"\">")
+    );
+    assert!(!html.contains("class=\"mark\""));
+    let link = "<a href=\"https://notes.example/?a=1&#38;b=&#39;&#34;\" target=\"_blank\" \
+        rel=\"noopener noreferrer\">Privacy &#38; &#60;help&#62;</a>";
+    assert!(html.contains(link), "{html}");
+    assert!(branded().has_pictures() && !BuiltInPages::default().has_pictures());
 }
 
 #[test]
 fn debug_shows_no_sealed_request() {
-    let page = format!(
-        "{:?}",
-        ConsentPage {
-            server_name: "",
-            client_name: None,
-            preregistered: false,
-            client_host: None,
-            redirect_destination: "",
-            redirect_uri: "",
-            loopback: false,
-            scopes: &[],
-            upstream_scopes: &[],
-            upstream_host: "",
-            can_be_remembered: false,
-            action: "",
-            request: "sealed-request",
-            nonce: "nonce-value",
-        }
-    );
+    let mut shown = String::new();
+    consent(|page| {
+        page.fields = FormFields::new([("request", "sealed-request")]);
+        page.nonce = "nonce-value";
+        shown = format!("{page:?}");
+    });
+    assert!(shown.contains("Claude Code"));
+    let page = shown;
     assert!(!page.contains("sealed-request") && !page.contains("nonce-value"));
 }
 

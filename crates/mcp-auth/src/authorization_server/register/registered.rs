@@ -16,6 +16,7 @@ pub(in crate::authorization_server) struct Registered<'a> {
     pub(in crate::authorization_server) secret: Option<&'a ClientSecret>,
     pub(in crate::authorization_server) metadata: &'a ClientMetadata,
     pub(in crate::authorization_server) application_type: Option<ApplicationType>,
+    pub(in crate::authorization_server) dpop_bound_access_tokens: Option<bool>,
     /// The token for the registration, and where it is used.
     pub(in crate::authorization_server) access: Option<(&'a AccessToken, String)>,
 }
@@ -36,8 +37,6 @@ struct ClientInformation<'a> {
     registration_client_uri: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_uri: Option<&'a str>,
     redirect_uris: &'a [RedirectUri],
     grant_types: &'a [&'a str],
     response_types: [&'a str; 1],
@@ -46,6 +45,8 @@ struct ClientInformation<'a> {
     scope: Option<&'a Scopes>,
     #[serde(skip_serializing_if = "Option::is_none")]
     application_type: Option<ApplicationType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dpop_bound_access_tokens: Option<bool>,
 }
 
 impl Registered<'_> {
@@ -65,13 +66,13 @@ impl Registered<'_> {
             registration_access_token: access.map(|(token, _)| token.expose()),
             registration_client_uri: access.map(|(_, uri)| uri.as_str()),
             client_name: metadata.client_name.as_deref(),
-            client_uri: metadata.client_uri.as_deref(),
             redirect_uris: &metadata.redirect_uris,
             grant_types,
             response_types: ["code"],
             token_endpoint_auth_method: metadata.token_endpoint_auth_method.as_str(),
             scope: metadata.scope.as_ref(),
             application_type: self.application_type,
+            dpop_bound_access_tokens: self.dpop_bound_access_tokens,
         };
         response::json(status, &body)
     }

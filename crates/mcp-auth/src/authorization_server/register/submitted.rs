@@ -4,7 +4,6 @@
 use http::HeaderValue;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
-use url::Url;
 
 use crate::{
     authorization_server::clients::{ApplicationType, IssueError, display_name},
@@ -14,12 +13,12 @@ use crate::{
     store::StoreError,
 };
 
-/// What was sent. Members that are not named here, a `client_id` among them, are ignored (§2).
+/// What was sent. Members that are not named here are ignored (§2): a `client_id`, and whatever no
+/// page shows, such as `client_uri` and `logo_uri`, for nobody could verify it.
 #[derive(Deserialize)]
 pub(in crate::authorization_server) struct Submitted {
     redirect_uris: Option<Value>,
     client_name: Option<String>,
-    client_uri: Option<Value>,
     token_endpoint_auth_method: Option<String>,
     grant_types: Option<Vec<String>>,
     response_types: Option<Vec<String>>,
@@ -27,6 +26,7 @@ pub(in crate::authorization_server) struct Submitted {
     scope: Option<String>,
     jwks: Option<IgnoredAny>,
     jwks_uri: Option<IgnoredAny>,
+    dpop_bound_access_tokens: Option<bool>,
 }
 
 impl Submitted {
@@ -52,6 +52,7 @@ impl Submitted {
     pub(in crate::authorization_server) fn check(
         self,
         redirect_schemes: &[String],
+        serves_dpop: bool,
     ) -> Result<Accepted, RegisterError> {
         let application_type = ApplicationType::of(self.application_type.as_ref());
         let redirect_uris = redirect_uris(
@@ -92,14 +93,13 @@ impl Submitted {
         let scope = Scopes::parse(self.scope.as_deref().unwrap_or_default());
         let scope = scope.map_err(|_| RegisterError::Scope)?;
         metadata.scope = (!scope.is_empty()).then_some(scope);
-        metadata.client_uri = self
-            .client_uri
-            .as_ref()
-            .and_then(Value::as_str)
-            .and_then(home_page);
+        // Tokens are bound to keys only where that is served; a client is told so (§3.2.1).
+        let asked_for_dpop = self.dpop_bound_access_tokens;
+        metadata.dpop_bound_access_tokens = serves_dpop && asked_for_dpop == Some(true);
         Ok(Accepted {
             metadata,
             application_type,
+            asked_for_dpop: asked_for_dpop.is_some(),
         })
     }
 }
@@ -156,27 +156,22 @@ fn method(
     }
 }
 
-/// A home page that can be shown; anything else is dropped, for nothing depends on it.
-fn home_page(claimed: &str) -> Option<String> {
-    let url = Url::parse(claimed).ok()?;
-    let good = url.scheme() == "https"
-        && claimed.starts_with("https://")
-        && claimed.len() <= MAX_HOME_PAGE_BYTES
-        && claimed.bytes().all(|b| b.is_ascii_graphic())
-        && url.username().is_empty()
-        && url.password().is_none();
-    good.then(|| claimed.to_owned())
-}
-
 /// Metadata with every check passed.
 ///
 /// Made by [`Submitted::check`] alone.
 pub(in crate::authorization_server) struct Accepted {
     metadata: ClientMetadata,
     application_type: Option<ApplicationType>,
+    asked_for_dpop: bool,
 }
 
 impl Accepted {
+    /// Whether its tokens are bound to a key, if it asked one way or the other.
+    pub(in crate::authorization_server) fn dpop_bound_access_tokens(&self) -> Option<bool> {
+        self.asked_for_dpop
+            .then_some(self.metadata.dpop_bound_access_tokens)
+    }
+
     pub(in crate::authorization_server) const fn metadata(&self) -> &ClientMetadata {
         &self.metadata
     }
@@ -242,4 +237,3 @@ impl From<IssueError> for RegisterError {
 
 const MAX_REDIRECT_URIS: usize = 32;
 const MAX_NAME_CHARACTERS: usize = 200;
-const MAX_HOME_PAGE_BYTES: usize = 200;

@@ -26,7 +26,7 @@ fn answer(
     body: &[u8],
 ) -> Response<Bytes> {
     let accepted = Submitted::parse(content_type, body)
-        .and_then(|submitted| submitted.check(clients.redirect_schemes()));
+        .and_then(|submitted| submitted.check(clients.redirect_schemes(), false));
     let issued = accepted.and_then(|accepted| {
         let issued = clients.issue(accepted.metadata(), NOW);
         Ok((accepted, issued.map_err(|_| RegisterError::TooLong)?))
@@ -39,6 +39,7 @@ fn answer(
             secret: secret.as_ref(),
             metadata: accepted.metadata(),
             application_type: accepted.application_type(),
+            dpop_bound_access_tokens: accepted.dpop_bound_access_tokens(),
             access: None,
         }
         .respond(StatusCode::CREATED),
@@ -112,7 +113,6 @@ fn answers_with_everything_that_was_registered() {
     let answer = accepted(json!({
         "client_id": "root",
         "client_name": "Desk",
-        "client_uri": "https://desk.example/",
         "redirect_uris": ["https://desk.example/cb"],
         "grant_types": ["authorization_code", "implicit", "refresh_token"],
         "response_types": ["code", "token"],
@@ -127,7 +127,6 @@ fn answers_with_everything_that_was_registered() {
     assert_eq!(answer["client_secret_expires_at"], 0);
     assert!(answer["client_secret"].as_str().unwrap().len() >= 43);
     assert_eq!(answer["client_name"], "Desk");
-    assert_eq!(answer["client_uri"], "https://desk.example/");
     assert_eq!(answer["redirect_uris"], json!(["https://desk.example/cb"]));
     assert_eq!(
         answer["grant_types"],
@@ -137,7 +136,7 @@ fn answers_with_everything_that_was_registered() {
     assert_eq!(answer["token_endpoint_auth_method"], "client_secret_post");
     assert_eq!(answer["application_type"], "web");
     assert_eq!(answer["scope"], "a b");
-    assert_eq!(answer.as_object().unwrap().len(), 12);
+    assert_eq!(answer.as_object().unwrap().len(), 11);
 }
 
 // DCR-03
@@ -342,16 +341,19 @@ fn refuses_a_long_name_and_cleans_a_tricky_one() {
     assert!(answer.get("client_name").is_none());
 }
 
+// CIM-23
 #[test]
-fn drops_a_home_page_that_is_not_https() {
-    for uri in [
-        "http://a.example",
-        "javascript:x",
-        "https://u@a.example",
-        "https:a.example",
-    ] {
-        let answer = accepted(with("client_uri", json!(uri)));
-        assert!(answer.get("client_uri").is_none(), "{uri}");
+fn keeps_no_address_that_no_page_shows() {
+    let plain = accepted(with("client_name", json!("Desk")));
+    for member in ["client_uri", "logo_uri", "tos_uri", "policy_uri"] {
+        for uri in ["https://desk.example/", "javascript:alert(1)"] {
+            let mut metadata = with("client_name", json!("Desk"));
+            metadata[member] = json!(uri);
+            let answer = accepted(metadata);
+            assert!(answer.get(member).is_none(), "{member}");
+            let length = |answer: &Value| answer["client_id"].as_str().unwrap().len();
+            assert_eq!(length(&answer), length(&plain), "{member}");
+        }
     }
 }
 

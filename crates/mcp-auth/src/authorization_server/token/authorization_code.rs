@@ -1,10 +1,14 @@
 //! `grant_type=authorization_code` (RFC 6749 §4.1.3, OAuth 2.1 §4.1.3).
 
-use super::{AuthorizationServer, Granted, TokenError, grant_expiry, rotation};
+use super::{
+    AuthorizationServer, Granted, TokenError, grant_expiry, proof, proof::Proof, rotation,
+};
 use crate::{
     access_token::{CodeState, Grant, GrantHandle, Key, RefreshState, code_key},
     authorization_server::{callback::CodePointer, clients::Client},
-    oauth::{AuthorizationCode, CodeVerifier, Form, OAuthErrorCode, ResourceIdentifier},
+    oauth::{
+        AuthorizationCode, CodeVerifier, Form, JwkThumbprint, OAuthErrorCode, ResourceIdentifier,
+    },
     store::Replace,
 };
 
@@ -16,6 +20,7 @@ pub(super) async fn redeem(
     server: &AuthorizationServer,
     client: &Client,
     form: &Form,
+    mut proof: Option<Proof>,
 ) -> Result<Granted, TokenError> {
     let code = form.get("code").ok_or(TokenError::Refused(
         OAuthErrorCode::InvalidRequest,
@@ -30,7 +35,11 @@ pub(super) async fn redeem(
     loop {
         let loaded = server.grants.load(&handle).await?;
         let loaded = loaded.ok_or(TokenError::invalid_grant("the code's grant is gone"))?;
-        let state = check(client, form, &loaded.value)?;
+        let state = check(server, client, form, proof.as_ref(), &loaded.value)?;
+        if let Some(proof) = &mut proof {
+            // First: a request that is sent once more as it was is no second use of its code.
+            proof.use_once(server).await?;
+        }
         if state.redeemed {
             server
                 .grants
@@ -42,7 +51,8 @@ pub(super) async fn redeem(
         if state.expires_at <= now {
             return Err(TokenError::invalid_grant("the code is expired"));
         }
-        let grant = redeemed(server, client, loaded.value);
+        let key = proof.as_ref().map(Proof::key);
+        let grant = redeemed(server, client, loaded.value, key);
         let expires_at = grant_expiry(server, &grant, now);
         if !server.keep_registered(client, expires_at).await? {
             return Err(TokenError::REGISTRATION_ENDED);
@@ -63,13 +73,20 @@ pub(super) async fn redeem(
                 grant,
                 grant_expires_at: expires_at,
                 narrowed: None,
+                key,
             });
         }
     }
 }
 
-/// Client, redirection URI, verifier, resource: each must be what the authorization was for.
-fn check<'g>(client: &Client, form: &Form, grant: &'g Grant) -> Result<&'g CodeState, TokenError> {
+/// Client, key, redirection URI, verifier, resource: each must be what the authorization was for.
+fn check<'g>(
+    server: &AuthorizationServer,
+    client: &Client,
+    form: &Form,
+    proof: Option<&Proof>,
+    grant: &'g Grant,
+) -> Result<&'g CodeState, TokenError> {
     if grant.client != *client.id() {
         return Err(TokenError::invalid_grant("the code of another client"));
     }
@@ -77,6 +94,7 @@ fn check<'g>(client: &Client, form: &Form, grant: &'g Grant) -> Result<&'g CodeS
         .code
         .as_ref()
         .ok_or(TokenError::invalid_grant("the code was used before"))?;
+    proof::check_key(server, state.key, proof)?;
     if form
         .get("redirect_uri")
         .is_some_and(|uri| uri != state.redirect_uri)
@@ -111,14 +129,22 @@ pub(super) fn check_resource(
     ))
 }
 
-fn redeemed(server: &AuthorizationServer, client: &Client, mut grant: Grant) -> Grant {
+fn redeemed(
+    server: &AuthorizationServer,
+    client: &Client,
+    mut grant: Grant,
+    key: Option<JwkThumbprint>,
+) -> Grant {
     if let Some(state) = &mut grant.code {
         state.redeemed = true;
     }
+    grant.confidential = client.is_confidential();
     grant.refresh = client.metadata().refresh_tokens.then(|| RefreshState {
         mac_key: Key::generate(&*server.random),
         generation: 1,
         rotated_at: server.clock.now(),
     });
+    // The refresh tokens of a confidential client are bound to its secret already (RFC 9449 §5).
+    grant.key = key.filter(|_| !client.is_confidential());
     grant
 }

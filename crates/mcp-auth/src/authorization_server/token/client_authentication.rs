@@ -5,11 +5,89 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, header::AUTHORIZATION};
 use zeroize::Zeroizing;
 
-use super::{AuthorizationServer, TokenError};
+use super::{AuthorizationServer, TokenError, client_assertion};
 use crate::{
-    authorization_server::clients::{Client, ResolveError},
-    oauth::{ClientId, ClientSecret, Form, OAuthErrorCode},
+    access_token::Grant,
+    authorization_server::{
+        assertion::Assertion,
+        clients::{Client, ResolveError},
+    },
+    oauth::{ClientId, ClientSecret, Form, OAuthErrorCode, Timestamp},
 };
+
+/// Who calls, as far as that is known.
+pub(in super::super) enum Caller {
+    /// It proved itself as its metadata says it does; a public client has nothing to prove.
+    Proved(Client),
+    /// It named itself, and its document cannot be fetched right now. What it was given as a public
+    /// client it may keep using: no refresh depends on the host of a document.
+    Named(ClientId),
+}
+
+impl Caller {
+    /// The client, or a refusal that asks to come again.
+    pub(in super::super) fn proved(self) -> Result<Client, TokenError> {
+        match self {
+            Self::Proved(client) => Ok(client),
+            Self::Named(_) => Err(TokenError::Refused(
+                OAuthErrorCode::TemporarilyUnavailable,
+                "the client's document cannot be fetched",
+            )),
+        }
+    }
+
+    /// Whether it may have refresh tokens, as far as that is known.
+    pub(super) const fn may_refresh(&self) -> bool {
+        match self {
+            Self::Proved(client) => client.metadata().refresh_tokens,
+            Self::Named(_) => true,
+        }
+    }
+
+    /// Whether its registration is there for as long as the grant will be, where registrations are
+    /// stored; nobody whose document is elsewhere has one.
+    pub(super) async fn keep_registered(
+        &self,
+        server: &AuthorizationServer,
+        until: Timestamp,
+    ) -> Result<bool, TokenError> {
+        match self {
+            Self::Proved(client) => Ok(server.keep_registered(client, until).await?),
+            Self::Named(_) => Ok(true),
+        }
+    }
+
+    /// Whether it wants no token that is not bound to its key, as far as that is known; what it was
+    /// given before is held to its key all the same.
+    pub(super) const fn wants_bound_tokens(&self) -> bool {
+        match self {
+            Self::Proved(client) => client.wants_bound_tokens(),
+            Self::Named(_) => false,
+        }
+    }
+
+    /// Whether this grant is the caller's own; the reason is for the log.
+    pub(in super::super) fn check_owns(
+        &self,
+        grant: &Grant,
+        reason: &'static str,
+    ) -> Result<(), TokenError> {
+        let id = match self {
+            Self::Proved(client) => client.id(),
+            Self::Named(id) => id,
+        };
+        if grant.client != *id {
+            return Err(TokenError::invalid_grant(reason));
+        }
+        if matches!(self, Self::Named(_)) && grant.confidential {
+            return Err(TokenError::Refused(
+                OAuthErrorCode::TemporarilyUnavailable,
+                "the client's keys cannot be fetched",
+            ));
+        }
+        Ok(())
+    }
+}
 
 /// Finds the client and has it prove itself as it registered to.
 pub(in super::super) async fn authenticate(
@@ -17,30 +95,56 @@ pub(in super::super) async fn authenticate(
     request: &Request<Bytes>,
     form: &Form,
 ) -> Result<Client, TokenError> {
+    identify(server, request, form).await?.proved()
+}
+
+/// The same, for what a client keeps doing while its document is out of reach.
+pub(in super::super) async fn identify(
+    server: &AuthorizationServer,
+    request: &Request<Bytes>,
+    form: &Form,
+) -> Result<Caller, TokenError> {
     let presented = Presented::read(request.headers(), form)?;
-    let client = server
-        .clients
-        .resolve(&presented.id)
-        .await
-        .map_err(|error| match error {
-            ResolveError::Unavailable(_) => TokenError::Refused(
-                OAuthErrorCode::TemporarilyUnavailable,
-                "clients cannot be looked up",
-            ),
-            ResolveError::UnknownKey => invalid_client("client_id under an unknown key"),
-            _ => invalid_client("unknown client"),
-        })?;
+    let client = match server.clients.resolve(&presented.id).await {
+        Ok(client) => client,
+        Err(ResolveError::DocumentUnavailable(_)) if presented.assertion.is_none() => {
+            return Ok(Caller::Named(presented.id));
+        }
+        Err(error) => return Err(unresolved(error)),
+    };
     let (limit, id) = (&server.limits.wrong_secrets, client.id().as_str());
-    if client.is_confidential() && !limit.has_for(request.extensions(), id, &*server.clock) {
+    let proves = client.is_confidential() || presented.assertion.is_some();
+    if proves && !limit.has_for(request.extensions(), id, &*server.clock) {
         return Err(TokenError::TooManySecrets);
     }
-    client
-        .authenticate(presented.secret.as_ref())
-        .map_err(|_| {
-            limit.take_for(request.extensions(), id, &*server.clock);
-            invalid_client("the client did not prove itself")
-        })?;
-    Ok(client)
+    let proved = match &presented.assertion {
+        Some(assertion) => client_assertion::check(server, &client, assertion).await,
+        None => client
+            .authenticate(presented.secret.as_ref())
+            .map_err(|_| invalid_client("the client did not prove itself")),
+    };
+    if matches!(
+        proved,
+        Err(TokenError::Refused(OAuthErrorCode::InvalidClient, _))
+    ) {
+        limit.take_for(request.extensions(), id, &*server.clock);
+    }
+    proved.map(|()| Caller::Proved(client))
+}
+
+fn unresolved(error: ResolveError) -> TokenError {
+    match error {
+        ResolveError::Unavailable(_) => TokenError::Refused(
+            OAuthErrorCode::TemporarilyUnavailable,
+            "clients cannot be looked up",
+        ),
+        ResolveError::DocumentUnavailable(reason) => {
+            TokenError::Refused(OAuthErrorCode::TemporarilyUnavailable, reason)
+        }
+        ResolveError::UnknownKey => invalid_client("client_id under an unknown key"),
+        ResolveError::Document(reason) | ResolveError::Refused(reason) => invalid_client(reason),
+        ResolveError::Unknown => invalid_client("unknown client"),
+    }
 }
 
 /// Whether the `Authorization` header was tried, which a refusal has to answer in kind.
@@ -48,39 +152,61 @@ pub(super) fn tries_basic(headers: &HeaderMap) -> bool {
     headers.contains_key(AUTHORIZATION)
 }
 
-struct Presented {
+struct Presented<'f> {
     id: ClientId,
     secret: Option<ClientSecret>,
+    assertion: Option<Assertion<'f>>,
 }
 
-impl Presented {
-    fn read(headers: &HeaderMap, form: &Form) -> Result<Self, TokenError> {
+impl<'f> Presented<'f> {
+    fn read(headers: &HeaderMap, form: &'f Form) -> Result<Self, TokenError> {
         let in_form = form
             .get("client_id")
             .map(ClientId::parse)
             .transpose()
             .map_err(|_| invalid_client("malformed client_id"))?;
-        let secret_in_form = form.get("client_secret").map(ClientSecret::new);
-        match basic(headers)? {
-            // OAuth 2.1 §2.4: one method in a request.
-            Some(_) if secret_in_form.is_some() => Err(TokenError::Refused(
+        let secret = form.get("client_secret").map(ClientSecret::new);
+        let basic = basic(headers)?;
+        let asserts = form.get("client_assertion").is_some();
+        // OAuth 2.1 §2.4: one method in a request.
+        if [basic.is_some(), secret.is_some(), asserts]
+            .map(u8::from)
+            .iter()
+            .sum::<u8>()
+            > 1
+        {
+            return Err(TokenError::Refused(
                 OAuthErrorCode::InvalidRequest,
                 "two client credentials",
-            )),
+            ));
+        }
+        if let Some(assertion) = client_assertion::presented(form)? {
+            // The parameter may be left out: the assertion says who signed it (RFC 7521 §4.2).
+            let named = || ClientId::parse(&assertion.claimed_subject()?).ok();
+            return Ok(Self {
+                id: in_form
+                    .or_else(named)
+                    .ok_or(invalid_client("no client_id"))?,
+                secret: None,
+                assertion: Some(assertion),
+            });
+        }
+        match basic {
             Some(basic) if in_form.as_ref().is_some_and(|id| *id != basic.id) => {
                 Err(invalid_client("two client ids"))
             }
             Some(basic) => Ok(basic),
             None => Ok(Self {
                 id: in_form.ok_or(invalid_client("no client_id"))?,
-                secret: secret_in_form,
+                secret,
+                assertion: None,
             }),
         }
     }
 }
 
 /// The credentials in the `Authorization` header, form-decoded after base64 (RFC 6749 §2.3.1).
-fn basic(headers: &HeaderMap) -> Result<Option<Presented>, TokenError> {
+fn basic<'f>(headers: &HeaderMap) -> Result<Option<Presented<'f>>, TokenError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -103,7 +229,11 @@ fn basic(headers: &HeaderMap) -> Result<Option<Presented>, TokenError> {
     let id = ClientId::parse(&form_decoded(id).ok_or_else(broken)?).map_err(|_| broken())?;
     let secret = form_decoded(secret).ok_or_else(broken)?;
     let secret = (!secret.is_empty()).then(|| ClientSecret::new(secret.as_str()));
-    Ok(Some(Presented { id, secret }))
+    Ok(Some(Presented {
+        id,
+        secret,
+        assertion: None,
+    }))
 }
 
 /// One form-encoded value: `+` is a space, and every `%` starts two hexadecimal digits.
@@ -126,8 +256,14 @@ fn form_decoded(text: &str) -> Option<Zeroizing<String>> {
         .map(|text| text.to_owned().into())
 }
 
-const fn invalid_client(reason: &'static str) -> TokenError {
+pub(super) const fn invalid_client(reason: &'static str) -> TokenError {
     TokenError::Refused(OAuthErrorCode::InvalidClient, reason)
+}
+
+/// Whether a client can be read out of these, whoever it is.
+#[cfg(any(test, fuzzing))]
+pub(in super::super) fn names_a_client(headers: &HeaderMap, form: &Form) -> bool {
+    Presented::read(headers, form).is_ok()
 }
 
 #[cfg(test)]

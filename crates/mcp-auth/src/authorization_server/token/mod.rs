@@ -1,11 +1,18 @@
 //! `POST /token`: codes and refresh tokens are redeemed (RFC 6749 §3.2, OAuth 2.1 §3.2).
 
 mod authorization_code;
+mod client_assertion;
 mod client_authentication;
+mod client_credentials;
+mod jwt_bearer;
+mod proof;
 mod refresh_token;
 mod rotation;
+mod without_user;
 
-pub(super) use client_authentication::authenticate;
+#[cfg(any(test, fuzzing))]
+pub(super) use client_authentication::names_a_client;
+pub(super) use client_authentication::{Caller, authenticate, identify};
 pub(super) use rotation::PresentedToken;
 
 use std::time::Duration;
@@ -16,9 +23,9 @@ use serde::Serialize;
 
 use super::{AuthorizationServer, form_body, response};
 use crate::{
-    access_token::{AccessTokenClaims, Grant, GrantHandle, UpstreamTokenError},
+    access_token::{AccessTokenClaims, Grant, GrantHandle, NotSigned, UpstreamTokenError},
     net::Causes,
-    oauth::{OAuthErrorCode, RefreshToken, Scopes, Timestamp},
+    oauth::{JwkThumbprint, OAuthErrorCode, RefreshToken, Scopes, Timestamp},
     store::StoreError,
 };
 
@@ -26,10 +33,13 @@ pub(super) async fn token(
     server: &AuthorizationServer,
     request: &Request<Bytes>,
 ) -> Response<Bytes> {
-    match redeem(server, request).await {
-        Ok(granted) => granted.respond(server),
+    let granted = redeem(server, request).await;
+    let mut response = match granted.and_then(|granted| granted.respond(server)) {
+        Ok(response) => response,
         Err(error) => error.respond(server, request),
-    }
+    };
+    proof::offer_nonce(server, &mut response);
+    response
 }
 
 async fn redeem(
@@ -45,11 +55,23 @@ async fn redeem(
     match grant_type {
         "authorization_code" => {
             let client = authenticate(server, request, &form).await?;
-            authorization_code::redeem(server, &client, &form).await
+            let proof = proof::of(server, request, client.wants_bound_tokens())?;
+            authorization_code::redeem(server, &client, &form, proof).await
         }
         "refresh_token" => {
+            let caller = identify(server, request, &form).await?;
+            let proof = proof::of(server, request, caller.wants_bound_tokens())?;
+            refresh_token::redeem(server, &caller, &form, proof).await
+        }
+        "client_credentials" if server.client_credentials => {
             let client = authenticate(server, request, &form).await?;
-            refresh_token::redeem(server, &client, &form).await
+            let proof = proof::of(server, request, client.wants_bound_tokens())?;
+            client_credentials::redeem(server, &client, &form, proof).await
+        }
+        JWT_BEARER if !server.enterprise.is_empty() => {
+            let client = authenticate(server, request, &form).await?;
+            let proof = proof::of(server, request, client.wants_bound_tokens())?;
+            jwt_bearer::redeem(server, &client, &form, proof).await
         }
         _ => Err(TokenError::Refused(
             OAuthErrorCode::UnsupportedGrantType,
@@ -57,6 +79,9 @@ async fn redeem(
         )),
     }
 }
+
+/// RFC 7523 §2.1.
+pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// What a redemption gives.
 struct Granted {
@@ -67,6 +92,8 @@ struct Granted {
     refresh_token: Option<RefreshToken>,
     /// Fewer scopes than the grant's, if fewer were asked for.
     narrowed: Option<Scopes>,
+    /// The key that the client proved to have, if it did.
+    key: Option<JwkThumbprint>,
 }
 
 /// The answer of the token endpoint (RFC 6749 §5.1).
@@ -81,24 +108,25 @@ struct TokenResponse<'a> {
 }
 
 impl Granted {
-    fn respond(self, server: &AuthorizationServer) -> Response<Bytes> {
+    fn respond(self, server: &AuthorizationServer) -> Result<Response<Bytes>, TokenError> {
         let now = server.clock.now();
         let expires_at = access_expiry(server, &self.grant, now).min(self.grant_expires_at);
         let claims = AccessTokenClaims {
             grant: self.handle,
             expires_at,
             narrowed: self.narrowed,
+            key: self.key,
         };
-        let access_token = server.tokens.issue(&self.grant.resource, &claims);
+        let access_token = server.tokens.issue(&self.grant, &claims)?;
         let scopes = claims.narrowed.as_ref().unwrap_or(&self.grant.scopes);
         let answer = TokenResponse {
             access_token: access_token.expose(),
-            token_type: "Bearer",
+            token_type: claims.token_type(),
             expires_in: expires_at.since(now).as_secs(),
             refresh_token: self.refresh_token.as_ref().map(RefreshToken::expose),
             scope: scopes.to_string(),
         };
-        response::json(StatusCode::OK, &answer)
+        Ok(response::json(StatusCode::OK, &answer))
     }
 }
 
@@ -142,6 +170,8 @@ pub(super) enum TokenError {
     Upstream,
     /// Grants cannot be read right now.
     Unavailable,
+    /// The access token could not be signed.
+    NotSigned,
     /// This network guessed at this client's secret too often.
     TooManySecrets,
 }
@@ -158,6 +188,7 @@ impl TokenError {
     const fn code(&self) -> OAuthErrorCode {
         match self {
             Self::Refused(code, _) => *code,
+            Self::NotSigned => OAuthErrorCode::ServerError,
             Self::Store(_) | Self::Upstream | Self::Unavailable | Self::TooManySecrets => {
                 OAuthErrorCode::TemporarilyUnavailable
             }
@@ -170,12 +201,16 @@ impl TokenError {
             Self::Store(_) => "the store is away",
             Self::Upstream => "the upstream is away",
             Self::Unavailable => "grants cannot be read",
+            Self::NotSigned => "the access token could not be signed",
             Self::TooManySecrets => "too many wrong secrets for this client",
         }
     }
 
     const fn is_ours(&self) -> bool {
-        matches!(self, Self::Store(_) | Self::Upstream | Self::Unavailable)
+        matches!(
+            self,
+            Self::Store(_) | Self::Upstream | Self::Unavailable | Self::NotSigned
+        )
     }
 
     /// The refusal; a network with too many of them is told to slow down.
@@ -197,7 +232,9 @@ impl TokenError {
             tracing::error!(event = "store_unavailable", fault, reason = %Causes(source));
         }
         let limit = &server.limits.failed_token_requests;
-        let too_many = !self.is_ours() && !limit.take(request.extensions(), &*server.clock);
+        // Asking for a nonce is a step that every host takes, and no guess at anything.
+        let counts = !self.is_ours() && self.code() != OAuthErrorCode::UseDpopNonce;
+        let too_many = counts && !limit.take(request.extensions(), &*server.clock);
         if too_many || matches!(self, Self::TooManySecrets) {
             return response::too_many_requests();
         }
@@ -211,6 +248,12 @@ impl TokenError {
 impl From<StoreError> for TokenError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<NotSigned> for TokenError {
+    fn from(_: NotSigned) -> Self {
+        Self::NotSigned
     }
 }
 

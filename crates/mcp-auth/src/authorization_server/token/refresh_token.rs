@@ -1,25 +1,26 @@
 //! `grant_type=refresh_token` with rotation (RFC 6749 §6, OAuth 2.1 §4.3).
 
 use super::{
-    AuthorizationServer, Granted, TokenError, authorization_code::check_resource, grant_expiry,
-    rotation,
+    AuthorizationServer, Caller, Granted, TokenError, authorization_code::check_resource,
+    grant_expiry, proof, proof::Proof, rotation,
 };
 use crate::{
     access_token::{Grant, LoadedGrant, RefreshState},
-    authorization_server::{Lifetimes, clients::Client},
-    oauth::{Form, OAuthErrorCode, Scopes, Timestamp},
+    authorization_server::Lifetimes,
+    oauth::{Form, JwkThumbprint, OAuthErrorCode, Scopes, Timestamp},
     store::Replace,
 };
 use rotation::PresentedToken;
 
-/// Checks MAC, client, resource and scope in this order; a failure changes nothing. Then decides by
+/// Checks MAC, client, key, resource and scope in this order; a failure changes nothing. Then decides by
 /// the generation.
 pub(super) async fn redeem(
     server: &AuthorizationServer,
-    client: &Client,
+    caller: &Caller,
     form: &Form,
+    mut proof: Option<Proof>,
 ) -> Result<Granted, TokenError> {
-    if !client.metadata().refresh_tokens {
+    if !caller.may_refresh() {
         return Err(TokenError::Refused(
             OAuthErrorCode::UnauthorizedClient,
             "the client declined refresh tokens",
@@ -35,18 +36,27 @@ pub(super) async fn redeem(
         let loaded = server.grants.load(&token.handle).await?;
         let mut loaded =
             loaded.ok_or(TokenError::invalid_grant("no grant for this refresh token"))?;
-        let narrowed = check(client, form, &token, &loaded.value)?;
+        let narrowed = check(server, caller, form, proof.as_ref(), &token, &loaded.value)?;
+        if let Some(proof) = &mut proof {
+            // First: a request that is sent once more as it was is no reuse of its token.
+            proof.use_once(server).await?;
+        }
         if matches!(turn(server, &token, &loaded)?, Turn::Advance) {
             // Nothing is consumed while the upstream is away; nobody is asked while its token is good.
             loaded = server.grants.with_fresh_upstream(&token.handle).await?;
         }
+        let asked = Asked {
+            token: &token,
+            narrowed,
+            key: proof.as_ref().map(Proof::key),
+        };
         match turn(server, &token, &loaded)? {
             Turn::Advance => {
-                if let Some(granted) = advance(server, client, &token, loaded, narrowed).await? {
+                if let Some(granted) = advance(server, caller, asked, loaded).await? {
                     return Ok(granted);
                 }
             }
-            Turn::Again => return Ok(granted(&token, loaded.value, loaded.expires_at, narrowed)),
+            Turn::Again => return Ok(granted(asked, loaded.value, loaded.expires_at)),
             Turn::Reuse => {
                 server
                     .grants
@@ -58,6 +68,13 @@ pub(super) async fn redeem(
             }
         }
     }
+}
+
+/// A request with every check passed.
+struct Asked<'a> {
+    token: &'a PresentedToken,
+    narrowed: Option<Scopes>,
+    key: Option<JwkThumbprint>,
 }
 
 /// What a good token of some generation leads to.
@@ -89,19 +106,18 @@ fn turn(
 }
 
 fn check(
-    client: &Client,
+    server: &AuthorizationServer,
+    caller: &Caller,
     form: &Form,
+    proof: Option<&Proof>,
     token: &PresentedToken,
     grant: &Grant,
 ) -> Result<Option<Scopes>, TokenError> {
     if !token.is_of(refresh_state(grant)?) {
         return Err(TokenError::invalid_grant("an invented refresh token"));
     }
-    if grant.client != *client.id() {
-        return Err(TokenError::invalid_grant(
-            "the refresh token of another client",
-        ));
-    }
+    caller.check_owns(grant, "the refresh token of another client")?;
+    proof::check_key(server, grant.key, proof)?;
     check_resource(form, &grant.resource)?;
     let Some(asked) = form.get("scope") else {
         return Ok(None);
@@ -125,11 +141,11 @@ fn check(
 /// One swap; `None` when another request was faster.
 async fn advance(
     server: &AuthorizationServer,
-    client: &Client,
-    token: &PresentedToken,
+    caller: &Caller,
+    asked: Asked<'_>,
     loaded: LoadedGrant,
-    narrowed: Option<Scopes>,
 ) -> Result<Option<Granted>, TokenError> {
+    let token = asked.token;
     let now = server.clock.now();
     let mut grant = loaded.value;
     if grant
@@ -144,8 +160,10 @@ async fn advance(
         state.generation = next.ok_or(TokenError::invalid_grant("no generation is left"))?;
         state.rotated_at = now;
     }
+    // What is issued to a public client with a proof is bound from here on (RFC 9449 §5).
+    grant.key = grant.key.or(asked.key.filter(|_| !grant.confidential));
     let expires_at = grant_expiry(server, &grant, now);
-    if !server.keep_registered(client, expires_at).await? {
+    if !caller.keep_registered(server, expires_at).await? {
         return Err(TokenError::REGISTRATION_ENDED);
     }
     match server
@@ -153,17 +171,17 @@ async fn advance(
         .replace(&token.handle, loaded.version, &grant, expires_at)
         .await?
     {
-        Replace::Replaced => Ok(Some(granted(token, grant, expires_at, narrowed))),
+        Replace::Replaced => Ok(Some(granted(asked, grant, expires_at))),
         Replace::Conflict => Ok(None),
     }
 }
 
-fn granted(
-    token: &PresentedToken,
-    grant: Grant,
-    grant_expires_at: Timestamp,
-    narrowed: Option<Scopes>,
-) -> Granted {
+fn granted(asked: Asked<'_>, grant: Grant, grant_expires_at: Timestamp) -> Granted {
+    let Asked {
+        token,
+        narrowed,
+        key,
+    } = asked;
     tracing::info!(event = "token_refreshed", grant = token.handle.log_name());
     Granted {
         handle: token.handle,
@@ -174,6 +192,7 @@ fn granted(
         grant,
         grant_expires_at,
         narrowed,
+        key,
     }
 }
 

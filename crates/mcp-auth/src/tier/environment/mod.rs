@@ -7,6 +7,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use super::variables::Variables;
 use crate::{
     BuildError,
+    access_token::{AccessTokenForm, SigningKeys},
     authorization_server::clients::PreregisteredClients,
     net::TrustedProxies,
     oauth::{ClientSecret, PublicUrl, Scopes},
@@ -24,6 +25,8 @@ pub struct Environment {
     public_url: PublicUrl,
     upstream: Option<UpstreamVariables>,
     pub(super) key_ring: Option<KeyRing>,
+    pub(super) signing_keys: Option<SigningKeys>,
+    pub(super) token_form: Option<AccessTokenForm>,
     pub(super) allowed_origins: Vec<String>,
     pub(super) rate_limits: bool,
     pub(super) scopes: Option<Scopes>,
@@ -34,6 +37,8 @@ pub struct Environment {
     pub(super) revocation_cache: Option<Duration>,
     pub(super) clients: Option<PreregisteredClients>,
     pub(super) registration: Option<bool>,
+    pub(super) client_documents: Option<bool>,
+    pub(super) development_ca: Option<Vec<u8>>,
     pub(super) approve: bool,
     trusted_proxies: TrustedProxies,
 }
@@ -89,6 +94,8 @@ impl Environment {
         let environment = Self {
             upstream: variables.upstream()?,
             key_ring: variables.key_ring()?,
+            signing_keys: variables.signing_keys()?,
+            token_form: variables.token_form()?,
             allowed_origins: variables.allowed_origins()?,
             rate_limits: variables.choice("MCP_AUTH_RATE_LIMIT")?.unwrap_or(true),
             scopes: variables.scopes()?,
@@ -99,6 +106,8 @@ impl Environment {
             revocation_cache: variables.seconds("MCP_AUTH_REVOCATION_CACHE", 0, 3600)?,
             clients: variables.clients()?,
             registration: variables.choice("MCP_AUTH_DCR")?,
+            client_documents: variables.choice("MCP_AUTH_CIMD")?,
+            development_ca: variables.development_ca()?,
             approve: variables.flag("MCP_AUTH_DEV_APPROVE")?,
             trusted_proxies: variables.trusted_proxies()?,
             listen,
@@ -112,6 +121,15 @@ impl Environment {
                 ));
             }
             environment.require_loopback("MCP_AUTH_DEV_APPROVE")?;
+        }
+        if environment.development_ca.is_some() {
+            if environment.client_documents == Some(false) {
+                return Err(BuildError::argument(
+                    "MCP_AUTH_DEV_CIMD_CA",
+                    "is of no use with MCP_AUTH_CIMD=off: unset one of them",
+                ));
+            }
+            environment.require_loopback("MCP_AUTH_DEV_CIMD_CA")?;
         }
         if environment.key_ring.is_none() {
             environment.require_loopback("a key that ends with the process (no MCP_AUTH_KEY)")?;

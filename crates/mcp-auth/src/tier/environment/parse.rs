@@ -2,9 +2,12 @@
 
 use std::{path::Path, time::Duration};
 
+use zeroize::Zeroizing;
+
 use super::{Place, UpstreamVariables};
 use crate::{
     BuildError,
+    access_token::{AccessTokenForm, SigningKeys},
     authorization_server::clients::PreregisteredClients,
     net::TrustedProxies,
     oauth::{ClientSecret, Issuer, Scopes},
@@ -14,20 +17,57 @@ use crate::{
 
 impl Variables {
     pub(super) fn key_ring(&self) -> Result<Option<KeyRing>, BuildError> {
-        let Some(text) = self.get("MCP_AUTH_KEY") else {
+        const NAME: &str = "MCP_AUTH_KEY";
+        let ring = self
+            .text_or_file(NAME)?
+            .map(|text| KeyRing::parse(&text))
+            .transpose();
+        ring.map_err(|error| BuildError::argument(NAME, error.to_string()))
+    }
+
+    pub(super) fn signing_keys(&self) -> Result<Option<SigningKeys>, BuildError> {
+        const NAME: &str = "MCP_AUTH_SIGNING_KEY";
+        let keys = self
+            .text_or_file(NAME)?
+            .map(|text| SigningKeys::parse(&text))
+            .transpose();
+        keys.map_err(|error| BuildError::argument(NAME, error.to_string()))
+    }
+
+    /// The form of access tokens; `jwt` needs keys.
+    pub(super) fn token_form(&self) -> Result<Option<AccessTokenForm>, BuildError> {
+        match self.get("MCP_AUTH_TOKEN") {
+            None => Ok(None),
+            Some("sealed") => Ok(Some(AccessTokenForm::Sealed)),
+            Some("jwt") if self.get("MCP_AUTH_SIGNING_KEY").is_some() => {
+                Ok(Some(AccessTokenForm::Jwt))
+            }
+            Some("jwt") => Err(BuildError::missing(
+                "MCP_AUTH_SIGNING_KEY",
+                "MCP_AUTH_TOKEN=jwt needs a key to sign with",
+            )),
+            Some(_) => Err(BuildError::argument(
+                "MCP_AUTH_TOKEN",
+                "must be `sealed` or `jwt`",
+            )),
+        }
+    }
+
+    /// A secret that stands in the variable itself, or in the file that it names after an `@`.
+    fn text_or_file(&self, name: &'static str) -> Result<Option<Zeroizing<String>>, BuildError> {
+        let Some(text) = self.get(name) else {
             return Ok(None);
         };
-        let broken =
-            |error: &dyn std::fmt::Display| BuildError::argument("MCP_AUTH_KEY", error.to_string());
-        let ring = match text.strip_prefix('@') {
-            Some(file) => {
-                let text = std::fs::read_to_string(file)
-                    .map_err(|error| broken(&format!("its file cannot be read: {error}")))?;
-                KeyRing::parse(&zeroize::Zeroizing::new(text))
-            }
-            None => KeyRing::parse(text),
+        let Some(file) = text.strip_prefix('@') else {
+            return Ok(Some(text.to_owned().into()));
         };
-        ring.map(Some).map_err(|error| broken(&error))
+        match std::fs::read_to_string(file) {
+            Ok(text) => Ok(Some(text.into())),
+            Err(error) => Err(BuildError::argument(
+                name,
+                format!("its file cannot be read: {error}"),
+            )),
+        }
     }
 
     pub(super) fn clients(&self) -> Result<Option<PreregisteredClients>, BuildError> {
@@ -40,6 +80,21 @@ impl Variables {
         PreregisteredClients::parse_json(&text)
             .map(Some)
             .map_err(|error| broken(error.to_string()))
+    }
+
+    pub(super) fn development_ca(&self) -> Result<Option<Vec<u8>>, BuildError> {
+        let Some(file) = self.get("MCP_AUTH_DEV_CIMD_CA") else {
+            return Ok(None);
+        };
+        let broken = |reason: String| BuildError::argument("MCP_AUTH_DEV_CIMD_CA", reason);
+        let pem = std::fs::read(Path::new(file))
+            .map_err(|error| broken(format!("its file cannot be read: {error}")))?;
+        // Whether it is a certificate shows when it is parsed; a wrong file shows here.
+        let begins = b"-----BEGIN CERTIFICATE-----";
+        if !pem.windows(begins.len()).any(|part| part == begins) {
+            return Err(broken("its file has no certificates in PEM".into()));
+        }
+        Ok(Some(pem))
     }
 
     pub(super) fn scopes(&self) -> Result<Option<Scopes>, BuildError> {

@@ -64,9 +64,9 @@ fn a_variable_that_cannot_be_used_is_named() {
         ("MCP_AUTH_PUBLIC_URL", "https://mcp.example.com/"),
         ("MCP_AUTH_KEY", "canary"),
         ("MCP_AUTH_KEY", "@missing-file"),
-        ("MCP_AUTH_TOKEN", "jwt"),
         ("MCP_AUTH_TOKEN", "opaque"),
         ("MCP_AUTH_SIGNING_KEY", "canary"),
+        ("MCP_AUTH_SIGNING_KEY", "@missing-file"),
         ("MCP_AUTH_TRUSTED_PROXIES", "proxy"),
         ("MCP_AUTH_RATE_LIMIT", "no"),
         ("MCP_AUTH_STORE", "redis://127.0.0.1"),
@@ -88,7 +88,7 @@ fn a_variable_that_cannot_be_used_is_named() {
         ("MCP_AUTH_REVOCATION_CACHE", "99999999999999999999"),
         ("MCP_AUTH_CLIENTS", "missing-file.json"),
         ("MCP_AUTH_DCR", "1"),
-        ("MCP_AUTH_CIMD", "on"),
+        ("MCP_AUTH_CIMD", "yes"),
         ("MCP_AUTH_DEV_CIMD_CA", "ca.pem"),
         ("MCP_AUTH_DEV_APPROVE", "yes"),
         ("MCP_AUTH_ACESS_TTL", "60"),
@@ -109,6 +109,20 @@ fn a_variable_that_cannot_be_used_is_named() {
 }
 
 #[test]
+fn jwts_need_a_key_to_sign_with() {
+    let jwt = ("MCP_AUTH_TOKEN", "jwt");
+    assert!(refusal(&[jwt]).starts_with("MCP_AUTH_SIGNING_KEY is missing"));
+    let key = SigningKeys::generate_pem().unwrap();
+    let key = ("MCP_AUTH_SIGNING_KEY", key.as_str());
+    let signing = environment(&[jwt, key]).unwrap();
+    assert_eq!(signing.token_form, Some(AccessTokenForm::Jwt));
+    assert!(!format!("{signing:?}").contains(key.1));
+    // Published and not used yet, as in the first step of turning JWTs on.
+    let published = environment(&[key]).unwrap();
+    assert!(published.token_form.is_none() && published.signing_keys.is_some());
+}
+
+#[test]
 fn development_stays_on_loopback() {
     let public = [
         ("MCP_AUTH_LISTEN", "0.0.0.0:8000"),
@@ -121,6 +135,9 @@ fn development_stays_on_loopback() {
         .unwrap_err()
         .to_string();
     assert!(said.contains("the built-in demo upstream"), "{said}");
+    let ca_file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tier/environment/tests.rs");
+    let ca = [public[0], public[1], KEY, ("MCP_AUTH_DEV_CIMD_CA", ca_file)];
+    assert!(refusal(&ca).contains("while MCP_AUTH_DEV_CIMD_CA is in use")); // -----BEGIN CERTIFICATE-----
     let approve = [public[0], public[1], KEY, ("MCP_AUTH_DEV_APPROVE", "1")];
     assert!(refusal(&approve).contains("MCP_AUTH_DEV_APPROVE"));
     let behind_loopback = [("MCP_AUTH_PUBLIC_URL", "https://mcp.example.com")];

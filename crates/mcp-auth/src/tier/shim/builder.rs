@@ -5,16 +5,18 @@ mod checks;
 mod clients;
 mod lifetimes;
 mod login;
+mod tokens;
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use super::ShimTier;
 use crate::{
     BuildError,
-    access_token::GrantsSettings,
+    access_token::{AccessTokenForm, Dpop, GrantsSettings, SigningKeys},
     authorization_server::{
-        Admission, AdmitEveryone, ConsentRule, Lifetimes, RateLimits, UnknownScopes,
-        clients::{ClientResolver, PreregisteredClients, StoredRegistrations},
+        Admission, AdmitEveryone, ConsentRule, EnterpriseIssuer, Lifetimes, RateLimits,
+        UnknownScopes,
+        clients::{ClientDocuments, ClientResolver, PreregisteredClients, StoredRegistrations},
         pages::{Pages, ScopeDescriptions},
     },
     oauth::{
@@ -36,6 +38,9 @@ pub struct ShimBuilder<T> {
     further_paths: Vec<String>,
     server_name: Option<String>,
     key_ring: Option<KeyRing>,
+    signing_keys: Option<SigningKeys>,
+    token_form: AccessTokenForm,
+    dpop: Option<Dpop>,
     store: Option<Arc<dyn Store>>,
     scopes: Option<Scopes>,
     required_scopes: Option<Scopes>,
@@ -44,6 +49,10 @@ pub struct ShimBuilder<T> {
     further_clients: Vec<Arc<dyn ClientResolver>>,
     introspection: Vec<ClientId>,
     registration: bool,
+    documents: Option<ClientDocuments>,
+    token_endpoint_audience: bool,
+    client_credentials: bool,
+    enterprise: Vec<EnterpriseIssuer>,
     stored_registrations: Option<StoredRegistrations>,
     initial_access_tokens: Vec<AccessToken>,
     redirect_schemes: Vec<String>,
@@ -60,6 +69,7 @@ pub struct ShimBuilder<T> {
     consent: ConsentRule,
     remembered_consent: Option<Duration>,
     unknown_scopes: UnknownScopes,
+    connected_apps: bool,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     tier: PhantomData<fn() -> T>,
@@ -74,6 +84,9 @@ impl<T: ShimTier> ShimBuilder<T> {
             further_paths: Vec::new(),
             server_name: None,
             key_ring: None,
+            signing_keys: None,
+            token_form: AccessTokenForm::Sealed,
+            dpop: None,
             store: None,
             scopes: None,
             required_scopes: None,
@@ -82,6 +95,10 @@ impl<T: ShimTier> ShimBuilder<T> {
             further_clients: Vec::new(),
             introspection: Vec::new(),
             registration: T::REGISTRATION,
+            documents: Some(ClientDocuments::new()),
+            token_endpoint_audience: false,
+            client_credentials: false,
+            enterprise: Vec::new(),
             stored_registrations: None,
             initial_access_tokens: Vec::new(),
             redirect_schemes: Vec::new(),
@@ -96,10 +113,11 @@ impl<T: ShimTier> ShimBuilder<T> {
                 revocation_bound: Duration::from_secs(5),
                 serve_until: None,
             },
-            limits: RateLimits::on(),
+            limits: RateLimits::default(),
             consent: ConsentRule::Ask,
             remembered_consent: None,
             unknown_scopes: UnknownScopes::Dropped,
+            connected_apps: false,
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             tier: PhantomData,
@@ -119,9 +137,23 @@ impl<T: ShimTier> ShimBuilder<T> {
             ));
         }
         self.key_ring = environment.key_ring.clone().or(self.key_ring);
+        self.signing_keys = environment.signing_keys.clone().or(self.signing_keys);
+        self.token_form = environment.token_form.unwrap_or(self.token_form);
         self.scopes = environment.scopes.clone().or(self.scopes);
         self.preregistered = environment.clients.clone().or(self.preregistered);
         self.registration = environment.registration.unwrap_or(self.registration);
+        // Who writes such a client into that file wants it served.
+        let acts_for_itself = PreregisteredClients::has_client_credentials;
+        self.client_credentials |= environment.clients.as_ref().is_some_and(acts_for_itself);
+        self.documents = match environment.client_documents {
+            Some(false) => None,
+            Some(true) => Some(self.documents.unwrap_or_default()),
+            None => self.documents,
+        };
+        if let Some(ca) = &environment.development_ca {
+            let documents = self.documents.unwrap_or_default();
+            self.documents = Some(documents.with_development_ca(ca.clone()));
+        }
         self.allowed_origins
             .extend(environment.allowed_origins.iter().cloned());
         let lifetimes = &mut self.lifetimes;
@@ -171,6 +203,13 @@ impl<T: ShimTier> ShimBuilder<T> {
     ) -> Self {
         self.allowed_origins
             .extend(origins.into_iter().map(Into::into));
+        self
+    }
+
+    /// With other rate limits than [`RateLimits::default`]. They count where requests carry a
+    /// [`ClientAddress`](crate::net::ClientAddress).
+    pub const fn with_rate_limits(mut self, limits: RateLimits) -> Self {
+        self.limits = limits;
         self
     }
 

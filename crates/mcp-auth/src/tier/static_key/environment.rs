@@ -87,7 +87,7 @@ mod tests {
         static_key("MCP_API_KEY", &Variables::new(owned)?)
     }
 
-    // STK-07
+    // STK-07, CFG-01
     #[test]
     fn a_missing_empty_or_short_key_stops_the_start_and_is_named() {
         let good = ("MCP_API_KEY", "0123456789abcdef");

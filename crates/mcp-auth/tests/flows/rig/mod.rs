@@ -9,7 +9,7 @@ use std::{
     convert::Infallible,
     fmt::Write,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -55,8 +55,12 @@ pub struct Rig {
     pub instances: Vec<Instance>,
     pub http: reqwest::Client,
     front: Arc<Front>,
+    running: Vec<Running>,
     servers: Vec<JoinHandle<()>>,
 }
+
+/// What an instance runs at the moment.
+type Running = Arc<Mutex<Router>>;
 
 /// One instance at a port of its own.
 pub struct Instance {
@@ -104,6 +108,24 @@ impl Rig {
     /// From now on the public URL leads to this instance.
     pub fn lead_to(&self, instance: usize) {
         self.front.fixed.store(instance, Ordering::SeqCst);
+    }
+
+    /// Replaces the process of one instance, memory and all: store, upstream and clock stay.
+    pub fn redeploy(
+        &mut self,
+        instance: usize,
+        tune: impl FnOnce(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim>,
+    ) {
+        let builder = builder(
+            &self.url,
+            &self.upstream,
+            &self.wire,
+            &self.store,
+            &self.clock,
+        );
+        let tier = tune(builder).build().unwrap();
+        *self.running[instance].lock().unwrap() = router(&tier);
+        self.instances[instance].tier = tier;
     }
 
     /// A host with a fresh browser.
@@ -189,34 +211,21 @@ impl Plan {
             .unwrap();
         let wire = Arc::new(Wire::new());
         let store = Arc::new(SwitchedStore::new(clock.clone()));
-        let ring = KeyRing::parse(KEY).unwrap();
-        let (mut instances, mut routers, mut servers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut instances, mut running, mut servers) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.instances {
-            // Each with an upstream of its own, as in a process of its own.
-            let client = OAuthUpstream::with_issuer(upstream.issuer(), upstream.client_id())
-                .with_client_secret(ClientSecret::new(upstream.client_secret()))
-                .with_scopes(["openid", "profile"])
-                .with_namespace("demo")
-                .with_http_client(wire.clone())
-                .with_clock(Arc::new(clock.clone()))
-                .build()
-                .unwrap();
-            let builder = DcrShim::builder(PublicUrl::parse(&url).unwrap(), Arc::new(client))
-                .with_clock(Arc::new(clock.clone()))
-                .with_store(store.clone())
-                .with_key_ring(ring.clone());
+            let builder = builder(&url, &upstream, &wire, &store, &clock);
             let tier = (self.tune)(builder).build().unwrap();
-            let router = Router::new().fallback_service(tier.protect(tower::service_fn(tools)));
+            let router: Running = Arc::new(Mutex::new(router(&tier)));
             let own = TcpListener::bind("127.0.0.1:0").await.unwrap();
             instances.push(Instance {
                 url: format!("http://{}", own.local_addr().unwrap()),
                 tier,
             });
-            servers.push(serve(own, router.clone()));
-            routers.push(router);
+            servers.push(serve(own, current(router.clone())));
+            running.push(router);
         }
         let front = Arc::new(Front::default());
-        servers.push(serve(listener, front.clone().before(routers)));
+        servers.push(serve(listener, front.clone().before(running.clone())));
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -231,9 +240,44 @@ impl Plan {
             instances,
             http,
             front,
+            running,
             servers,
         }
     }
+}
+
+/// One instance, with an upstream of its own, as in a process of its own.
+fn builder(
+    url: &str,
+    upstream: &DemoUpstream,
+    wire: &Arc<Wire>,
+    store: &Arc<SwitchedStore>,
+    clock: &MovingClock,
+) -> ShimBuilder<DcrShim> {
+    let client = OAuthUpstream::with_issuer(upstream.issuer(), upstream.client_id())
+        .with_client_secret(ClientSecret::new(upstream.client_secret()))
+        .with_scopes(["openid", "profile"])
+        .with_namespace("demo")
+        .with_http_client(wire.clone())
+        .with_clock(Arc::new(clock.clone()))
+        .build()
+        .unwrap();
+    DcrShim::builder(PublicUrl::parse(url).unwrap(), Arc::new(client))
+        .with_clock(Arc::new(clock.clone()))
+        .with_store(store.clone())
+        .with_key_ring(KeyRing::parse(KEY).unwrap())
+}
+
+fn router(tier: &DcrShim) -> Router {
+    Router::new().fallback_service(tier.protect(tower::service_fn(tools)))
+}
+
+/// Whatever runs at the moment a request comes.
+fn current(running: Running) -> Router {
+    Router::new().fallback(move |request: Request| {
+        let router = running.lock().unwrap().clone();
+        router.oneshot(request)
+    })
 }
 
 impl Session {
@@ -366,9 +410,12 @@ struct Front {
 }
 
 impl Front {
-    fn before(self: Arc<Self>, routers: Vec<Router>) -> Router {
+    fn before(self: Arc<Self>, running: Vec<Running>) -> Router {
         Router::new().fallback(move |request: Request| {
-            let router = routers[self.fixed.load(Ordering::SeqCst)].clone();
+            let router = running[self.fixed.load(Ordering::SeqCst)]
+                .lock()
+                .unwrap()
+                .clone();
             router.oneshot(request)
         })
     }

@@ -1,5 +1,7 @@
 //! The memory store, with a switch for its outages and an eye on everything it gets.
 
+#![allow(dead_code)] // each test binary uses its own part
+
 use std::{
     sync::{
         Mutex,

@@ -2,6 +2,7 @@
 
 mod challenges;
 mod credentials;
+mod dpop;
 mod hosts;
 mod logs;
 mod metadata;

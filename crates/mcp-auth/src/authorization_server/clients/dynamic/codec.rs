@@ -26,12 +26,15 @@ pub(super) fn encode(metadata: &ClientMetadata, issued_at: Timestamp) -> Vec<u8>
         ClientAuthenticationMethod::None => 0,
         ClientAuthenticationMethod::ClientSecretPost => 1,
         ClientAuthenticationMethod::ClientSecretBasic => 2,
+        // Registered by nobody: keys are in documents.
+        ClientAuthenticationMethod::PrivateKeyJwt => METHOD,
     };
     let set = [
         (REFRESH_TOKENS, metadata.refresh_tokens),
         (CLIENT_NAME, metadata.client_name.is_some()),
         (SCOPE, scope.is_some()),
         (CLIENT_URI, metadata.client_uri.is_some()),
+        (DPOP_BOUND, metadata.dpop_bound_access_tokens),
     ];
     for (flag, _) in set.iter().filter(|(_, is_set)| *is_set) {
         flags |= flag;
@@ -91,7 +94,17 @@ pub(super) fn decode(
     metadata.client_name = client_name;
     metadata.scope = scope.map(|text| Scopes::parse(&text)).transpose().ok()?;
     metadata.client_uri = client_uri;
+    metadata.dpop_bound_access_tokens = flags & DPOP_BOUND != 0;
     Some((metadata, issued_at))
+}
+
+/// Whatever is read is written and read again as the same.
+#[cfg(any(test, fuzzing))]
+pub(in crate::authorization_server) fn holds(bytes: &[u8]) {
+    if let Some((metadata, issued_at)) = decode(bytes, &[]) {
+        let again = decode(&encode(&metadata, issued_at), &[]);
+        assert_eq!(again, Some((metadata, issued_at)));
+    }
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -175,7 +188,8 @@ const REFRESH_TOKENS: u8 = 0b0000_0100;
 const CLIENT_NAME: u8 = 0b0000_1000;
 const SCOPE: u8 = 0b0001_0000;
 const CLIENT_URI: u8 = 0b0010_0000;
-const UNUSED: u8 = 0b1100_0000;
+const DPOP_BOUND: u8 = 0b0100_0000;
+const UNUSED: u8 = 0b1000_0000;
 
 const END: u8 = 0x00;
 const RUN_MAX: u8 = 0x1f;

@@ -149,5 +149,8 @@ pub struct ClientIdTooLong;
 /// What every dynamic identifier begins with; no URL does.
 const PREFIX: &str = "dcr.";
 
+#[cfg(any(test, fuzzing))]
+pub(in crate::authorization_server) use codec::holds as codec_holds;
+
 #[cfg(test)]
 mod tests;

@@ -20,10 +20,10 @@ pub(in crate::authorization_server) struct StoredRegistration {
     refresh_tokens: bool,
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     client_name: Option<String>,
-    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
-    client_uri: Option<String>,
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     scope: Option<Scopes>,
+    #[serde(rename = "d", default, skip_serializing_if = "std::ops::Not::not")]
+    dpop_bound_access_tokens: bool,
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     application_type: Option<ApplicationType>,
     #[serde(rename = "t")]
@@ -52,8 +52,8 @@ impl StoredRegistration {
             method: metadata.token_endpoint_auth_method,
             refresh_tokens: metadata.refresh_tokens,
             client_name: metadata.client_name.clone(),
-            client_uri: metadata.client_uri.clone(),
             scope: metadata.scope.clone(),
+            dpop_bound_access_tokens: metadata.dpop_bound_access_tokens,
             application_type,
             issued_at,
             access,
@@ -68,8 +68,8 @@ impl StoredRegistration {
         metadata.token_endpoint_auth_method = self.method;
         metadata.refresh_tokens = self.refresh_tokens;
         metadata.client_name.clone_from(&self.client_name);
-        metadata.client_uri.clone_from(&self.client_uri);
         metadata.scope.clone_from(&self.scope);
+        metadata.dpop_bound_access_tokens = self.dpop_bound_access_tokens;
         metadata
     }
 

@@ -216,7 +216,7 @@ fn refuses_bytes_that_were_never_written() {
     let mut longer = good.clone();
     longer.push(0);
     assert!(codec::decode(&longer, &[]).is_none());
-    for (at, byte) in [(0, 0), (0, 2), (1, good[1] | 0x40), (1, good[1] | 3)] {
+    for (at, byte) in [(0, 0), (0, 2), (1, good[1] | 0x80), (1, good[1] | 3)] {
         let mut changed = good.clone();
         changed[at] = byte;
         assert!(codec::decode(&changed, &[]).is_none(), "byte {at} = {byte}");
@@ -260,16 +260,17 @@ fn any_metadata() -> impl Strategy<Value = ClientMetadata> {
     let parts = (
         vec(uri, 1..5),
         method,
-        any::<bool>(),
+        any::<(bool, bool)>(),
         option::of("\\PC{0,40}"),
         option::of(scope),
         option::of("https://[a-z.]{1,30}"),
     );
     parts.prop_map(
-        |(uris, method, refresh_tokens, client_name, scope, client_uri)| {
+        |(uris, method, (refresh_tokens, dpop), client_name, scope, client_uri)| {
             let mut metadata = ClientMetadata::public(uris);
             metadata.token_endpoint_auth_method = method;
             metadata.refresh_tokens = refresh_tokens;
+            metadata.dpop_bound_access_tokens = dpop;
             metadata.client_name = client_name;
             metadata.scope = scope.map(|scopes| Scopes::parse(&scopes.join(" ")).unwrap());
             metadata.client_uri = client_uri;

@@ -101,18 +101,23 @@ fn says_which_client_and_which_member_is_wrong() {
         ("client_secret", "".into(), "empty"),
         (
             "token_endpoint_auth_method",
-            "private_key_jwt".into(),
+            "client_secret_jwt".into(),
             "one of none",
         ),
         (
             "grant_types",
             vec!["implicit"].into(),
-            "authorization_code has to be among them",
+            "only authorization_code",
         ),
         (
             "grant_types",
             vec!["authorization_code", "implicit"].into(),
-            "only authorization_code and refresh_token",
+            "only authorization_code",
+        ),
+        (
+            "grant_types",
+            vec!["refresh_token"].into(),
+            "none that gives an access token",
         ),
         ("scope", "a\"".into(), "only printable ASCII"),
         ("client_uri", "http://a.example".into(), "not an https URL"),
@@ -169,4 +174,64 @@ fn none_is_a_configuration_too() {
     let none = PreregisteredClients::parse_json("[]").unwrap();
     assert!(none.is_empty());
     assert_eq!(none.len(), 0);
+}
+
+/// CCR-02, AST-08.
+#[test]
+fn keys_make_a_client_that_signs() {
+    let key = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    let entry = |more: &str| {
+        format!(r#"[{{"client_id":"b","redirect_uris":["https://a.example/cb"]{more}}}]"#)
+    };
+    let keys = format!(r#","jwks":{{"keys":[{key}]}}"#);
+    let clients = PreregisteredClients::parse_json(&entry(&keys)).unwrap();
+    let client = clients.0.values().next().unwrap();
+    assert_eq!(
+        client.metadata().token_endpoint_auth_method,
+        Method::PrivateKeyJwt
+    );
+    assert!(client.is_confidential());
+    let private = keys.replace("\"kty\"", "\"d\":\"AAAA\",\"kty\"");
+    for (more, said) in [
+        (private, "private or symmetric"),
+        (
+            r#","jwks":{"keys":[]}"#.to_owned(),
+            "no key that can verify",
+        ),
+        (
+            r#","token_endpoint_auth_method":"private_key_jwt""#.to_owned(),
+            "missing, and the method needs keys",
+        ),
+        (
+            format!(r#"{keys},"token_endpoint_auth_method":"none""#),
+            "not private_key_jwt, but there are keys",
+        ),
+        (
+            format!(r#"{keys},"token_endpoint_auth_method":"private_key_jwt","client_secret":"s""#),
+            "there is a client_secret",
+        ),
+    ] {
+        let error = PreregisteredClients::parse_json(&entry(&more)).unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
+    }
+}
+
+/// CCR-01, AST-28.
+#[test]
+fn a_client_without_users_has_a_proof_and_no_redirect_uris() {
+    let entry =
+        |more: &str| format!(r#"[{{"client_id":"b","grant_types":["client_credentials"]{more}}}]"#);
+    let secret = r#","client_secret":"s""#;
+    let clients = PreregisteredClients::parse_json(&entry(secret)).unwrap();
+    assert!(clients.has_client_credentials());
+    for (more, said) in [
+        (String::new(), "grant_types: needs a client_secret or jwks"),
+        (
+            format!(r#"{secret},"redirect_uris":["https://a.example/cb"]"#),
+            "redirect_uris: none are used without authorization_code",
+        ),
+    ] {
+        let error = refused(&entry(&more));
+        assert!(error.contains(said), "{error}");
+    }
 }

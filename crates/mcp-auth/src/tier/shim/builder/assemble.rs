@@ -5,12 +5,18 @@ use std::{sync::Arc, time::Duration};
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    access_token::{Grants, SealedTokens},
+    access_token::{
+        GrantAdministration, Grants, OwnTokens, ProofTarget, ProofVerifier, SigningKeys,
+    },
     authorization_server::{
-        AuthorizationServer, ConsentRule, DynamicRegistration, InitialAccessTokens, PushedRequests,
-        RememberedConsents,
-        clients::{ClientResolvers, DynamicClients, RegisteredClients, StoredClients},
+        AuthorizationServer, ConnectedApps, ConsentRule, DynamicRegistration, InitialAccessTokens,
+        Limits, Proofs, PushedRequests, RememberedConsents,
+        clients::{
+            ClientResolvers, DynamicClients, RegisteredClients, StoredClients,
+            document::DocumentContext,
+        },
         pages::BuiltInPages,
+        paths,
     },
     resource_server::{ResourceServer, ResourceServers},
     store::{MemoryStore, Purpose, Records, Sealer, Store},
@@ -24,7 +30,7 @@ impl<T: ShimTier> ShimBuilder<T> {
     ///
     /// When a path or origin is malformed, or a combination would be unsafe: no key ring off
     /// loopback or with a store that outlives the process, no consent off loopback.
-    pub fn build(self) -> Result<T, BuildError> {
+    pub fn build(mut self) -> Result<T, BuildError> {
         if self.consent == ConsentRule::InsecureApprove && !self.public_url.is_loopback() {
             return Err(BuildError::Unsafe(
                 "consent can be left out on loopback only: users elsewhere must be asked".into(),
@@ -32,6 +38,10 @@ impl<T: ShimTier> ShimBuilder<T> {
         }
         self.check_lifetimes()?;
         self.check_redirect_schemes()?;
+        let documents = self.documents()?;
+        let enterprise = self.enterprise()?;
+        self.check_token_form()?;
+        self.check_namespace()?;
         self.check_registration()?;
         self.check_pushed_requests()?;
         let issuer = self
@@ -45,6 +55,10 @@ impl<T: ShimTier> ShimBuilder<T> {
         let ring = self.ring(&*store)?;
         let sealer =
             |purpose| Sealer::new(&ring, purpose, issuer.as_str(), Arc::clone(&self.random));
+        let proofs = self.dpop.map(|dpop| {
+            let nonces = sealer(Purpose::DpopNonce);
+            ProofVerifier::new(dpop, nonces, Arc::clone(&store), Arc::clone(&self.clock))
+        });
         let records = Records::new(store, sealer(Purpose::Record), Arc::clone(&self.clock));
         let grants = Grants::new(
             records.clone(),
@@ -54,14 +68,25 @@ impl<T: ShimTier> ShimBuilder<T> {
             Arc::clone(&self.clock),
             Arc::clone(&self.random),
         );
-        let tokens = SealedTokens::new(
+        let key_set = self.signing_keys.as_ref().map(SigningKeys::published);
+        let key_set = key_set.unwrap_or_else(|| serde_json::json!({ "keys": [] }));
+        let tokens = OwnTokens::new(
             sealer(Purpose::AccessToken),
+            self.signing_keys.clone(),
+            &issuer,
             Arc::clone(&grants),
             Arc::clone(&self.clock),
-        );
+        )
+        .issued_as(self.token_form);
         let (scopes, required_scopes) = self.scopes()?;
         let resource_server = |path: &str| {
-            ResourceServer::builder(self.public_url.clone(), path, Arc::new(tokens.clone()))
+            let server =
+                ResourceServer::builder(self.public_url.clone(), path, Arc::new(tokens.clone()));
+            let server = match &proofs {
+                Some(proofs) => server.with_dpop(proofs.clone()),
+                None => server,
+            };
+            server
                 .with_issuer(issuer.clone())
                 .with_required_scopes(required_scopes.clone())
                 .with_scopes_supported(required_scopes.clone())
@@ -98,6 +123,12 @@ impl<T: ShimTier> ShimBuilder<T> {
                 initial_access_tokens: InitialAccessTokens::new(&self.initial_access_tokens),
             }
         });
+        let connected_apps = self.connected_apps.then(|| ConnectedApps {
+            visits: sealer(Purpose::Visit),
+            visitors: sealer(Purpose::Visitor),
+            forms: sealer(Purpose::VisitorForm),
+            preregistered: self.preregistered.clone(),
+        });
         let mut clients = ClientResolvers::new();
         if let Some(preregistered) = self.preregistered {
             clients = clients.then(Arc::new(preregistered));
@@ -105,9 +136,30 @@ impl<T: ShimTier> ShimBuilder<T> {
         for further in self.further_clients {
             clients = clients.then(further);
         }
+        let documents = match documents {
+            Some((documents, http)) => Some(documents.resolver(DocumentContext {
+                http,
+                redirect_schemes: &self.redirect_schemes,
+                grants: GrantAdministration::new(Arc::clone(&grants)),
+                clock: Arc::clone(&self.clock),
+            })?),
+            None => None,
+        };
+        let client_documents = documents.is_some();
+        if let Some(documents) = documents {
+            clients = clients.then(Arc::new(documents));
+        }
         if let Some(dynamic) = &dynamic {
             clients = clients.then(dynamic.clients.resolver());
         }
+        let proofs = match proofs {
+            Some(verifier) => {
+                let target = ProofTarget::parse(&self.public_url.join(paths::TOKEN));
+                let target = target.map_err(|e| BuildError::argument("public URL", e.rule()))?;
+                Some(Proofs { verifier, target })
+            }
+            None => None,
+        };
         let server_name = self
             .server_name
             .unwrap_or_else(|| self.public_url.authority().to_owned());
@@ -123,6 +175,10 @@ impl<T: ShimTier> ShimBuilder<T> {
             upstream: self.upstream,
             clients: Arc::new(clients),
             dynamic_clients: dynamic,
+            client_documents,
+            client_credentials: self.client_credentials,
+            enterprise,
+            token_endpoint_audience: self.token_endpoint_audience,
             introspection: self.introspection,
             pushed: self.pushed_requests.map(|required| PushedRequests {
                 sealer: sealer(Purpose::PushedRequest),
@@ -135,10 +191,13 @@ impl<T: ShimTier> ShimBuilder<T> {
             records,
             grants,
             tokens,
+            key_set: key_set.to_string().into(),
+            proofs,
+            connected_apps,
             consent_forms: sealer(Purpose::ConsentForm),
             login_cookies: sealer(Purpose::Cookie),
             lifetimes: self.lifetimes,
-            limits: self.limits,
+            limits: Limits::new(self.limits),
             consent: self.consent,
             remembered: self.remembered_consent.map(|lifetime| RememberedConsents {
                 sealer: sealer(Purpose::RememberedConsent),

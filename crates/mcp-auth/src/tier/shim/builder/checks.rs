@@ -1,13 +1,18 @@
 //! What `build` holds the arguments to.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
+    authorization_server::{TrustedIssuers, clients::ClientDocuments},
+    net::HttpClient,
     oauth::{AccessToken, Scopes},
     store::{KeyRing, Store},
 };
+
+/// Client documents with the door they are fetched through.
+type GuardedDocuments = (ClientDocuments, Arc<dyn HttpClient>);
 
 impl<T: ShimTier> ShimBuilder<T> {
     /// The scopes offered and the scopes required of them.
@@ -151,6 +156,52 @@ impl<T: ShimTier> ShimBuilder<T> {
                 ),
             )),
         }
+    }
+
+    /// The identity providers of enterprises, with the client that fetches their keys.
+    pub(super) fn enterprise(&mut self) -> Result<TrustedIssuers, BuildError> {
+        let issuers = std::mem::take(&mut self.enterprise);
+        #[cfg(feature = "http-client")]
+        let http: Option<Arc<dyn HttpClient>> = match issuers.is_empty() {
+            true => None,
+            false => Some(Arc::new(crate::net::ReqwestClient::new()?)),
+        };
+        #[cfg(not(feature = "http-client"))]
+        let http = None;
+        TrustedIssuers::new(issuers, http, &self.clock)
+    }
+
+    /// The settings for client documents, with the door they are fetched through.
+    pub(super) fn documents(&mut self) -> Result<Option<GuardedDocuments>, BuildError> {
+        let Some(documents) = self.documents.take() else {
+            return Ok(None);
+        };
+        if documents.is_development() && !self.public_url.is_loopback() {
+            return Err(BuildError::Unsafe(
+                "client documents can be fetched from loopback only by a server on loopback: leave the development CA (MCP_AUTH_DEV_CIMD_CA) out".into(),
+            ));
+        }
+        match documents.http_client()? {
+            Some(http) => Ok(Some((documents, http))),
+            None if T::REGISTRATION => Ok(None),
+            None => Err(BuildError::missing(
+                "HTTP client",
+                "the feature `http-client`, or a client of your own in the settings for client documents",
+            )),
+        }
+    }
+
+    /// A subject is `namespace|user`. One that begins with the bar is left for a client that acts for
+    /// itself, so that none can be taken for a user (RFC 9068 §5).
+    pub(super) fn check_namespace(&self) -> Result<(), BuildError> {
+        let namespace = self.upstream.namespace();
+        if namespace.is_empty() || namespace.contains('|') {
+            return Err(BuildError::argument(
+                "upstream namespace",
+                "must not be empty and has no `|`: subjects are `namespace|user`",
+            ));
+        }
+        Ok(())
     }
 
     /// The keys that were given, or a fresh one where losing it loses nothing that should last.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::{ShimBuilder, ShimTier};
 use crate::{
-    authorization_server::clients::{ClientResolver, PreregisteredClients, StoredRegistrations},
+    authorization_server::{
+        EnterpriseIssuer,
+        clients::{ClientDocuments, ClientResolver, PreregisteredClients, StoredRegistrations},
+    },
     oauth::{AccessToken, ClientId, Timestamp},
 };
 
@@ -41,6 +44,52 @@ impl<T: ShimTier> ShimBuilder<T> {
     /// Without dynamic registration, which is the default of `Cimd`.
     pub const fn without_registration(mut self) -> Self {
         self.registration = false;
+        self
+    }
+
+    /// With client ID metadata documents as these settings say; on by default, with those of
+    /// [`ClientDocuments::new`].
+    pub fn with_client_documents(mut self, documents: ClientDocuments) -> Self {
+        self.documents = Some(documents);
+        self
+    }
+
+    /// Without client ID metadata documents: an identifier that is a URL is unknown.
+    pub fn without_client_documents(mut self) -> Self {
+        self.documents = None;
+        self
+    }
+
+    /// With client assertions (`private_key_jwt`) taken that are addressed to the token endpoint, as
+    /// RFC 7523 allowed; by default they must be addressed to the issuer and nobody else.
+    ///
+    /// # Security
+    ///
+    /// A hostile server can name this one's token endpoint as its own and use here what a client
+    /// signed for it (draft-ietf-oauth-rfc7523bis §1).
+    pub const fn insecure_accept_token_endpoint_audience(mut self) -> Self {
+        self.token_endpoint_audience = true;
+        self
+    }
+
+    /// With the grant `client_credentials` (RFC 6749 §4.4), for pre-registered clients that prove
+    /// themselves and name it in their `grant_types`: they act for themselves, without a user, and
+    /// get no refresh token. [`Principal::is_client`](crate::Principal::is_client) tells them apart.
+    pub const fn with_client_credentials(mut self) -> Self {
+        self.client_credentials = true;
+        self
+    }
+
+    /// With identity assertions (ID-JAG) of these identity providers taken in place of a login: the
+    /// grant `urn:ietf:params:oauth:grant-type:jwt-bearer` (MCP enterprise-managed authorization).
+    ///
+    /// The client has to prove itself, by a secret or a signature. Nobody is asked for consent; the
+    /// rule of [`ShimBuilder::with_admission`] is.
+    pub fn with_enterprise_issuers(
+        mut self,
+        issuers: impl IntoIterator<Item = EnterpriseIssuer>,
+    ) -> Self {
+        self.enterprise.extend(issuers);
         self
     }
 

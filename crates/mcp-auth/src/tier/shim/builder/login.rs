@@ -93,6 +93,15 @@ impl<T: ShimTier> ShimBuilder<T> {
         self
     }
 
+    /// With a page at `/connected-apps` where people sign in, see which clients have access, and end it
+    /// (OAuth 2.1 §7.9); without this there is none.
+    ///
+    /// [`Admission`] is asked about its visitors too, with the page's own URL as the client.
+    pub const fn with_connected_apps(mut self) -> Self {
+        self.connected_apps = true;
+        self
+    }
+
     /// Gives every client access without asking the user: for unattended development on loopback.
     ///
     /// # Security

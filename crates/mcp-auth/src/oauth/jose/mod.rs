@@ -1,0 +1,18 @@
+//! Signed JSON (JOSE): algorithms, public keys, and the compact serialization (RFC 7515, 7517, 7518).
+//!
+//! Four algorithms, all of them asymmetric. What a signature covers can be read only through
+//! [`Compact::verified`], so nothing is used that was not verified.
+
+mod algorithm;
+mod compact;
+mod jwk;
+mod thumbprint;
+
+pub(crate) use algorithm::SigningAlgorithm;
+#[cfg(feature = "authorization-server")]
+pub(crate) use compact::compact;
+pub(crate) use compact::{Compact, NotVerified};
+pub(crate) use jwk::{JwkMembers, VerifyingKey};
+#[cfg(feature = "authorization-server")]
+pub(crate) use jwk::{PublicJwk, point};
+pub use thumbprint::JwkThumbprint;

@@ -1,0 +1,218 @@
+//! `remote_cimd`: hosts name themselves by the URL of a document, and nobody registers (tier 3, `Cimd`).
+//!
+//! A host's `client_id` is an `https` URL. This server fetches the document behind it, shows you whose
+//! it is, and you sign in at the upstream; tools get the upstream's tokens, hosts get ours. Without
+//! configuration the upstream is a small demo provider in this process, with the users
+//! alice / wonderland and bob / builder.
+//!
+//! Run: `cargo run --example remote_cimd`
+//!
+//! You should see the MCP URL and how to connect a host to it. Point one there that has such a
+//! document, Claude Code for example: it opens your browser, you approve, sign in, and call `whoami`.
+//! With curl you can follow the first steps:
+//!
+//! ```text
+//! curl -i -X POST http://127.0.0.1:8000/mcp        # 401, and where to look
+//! curl http://127.0.0.1:8000/.well-known/oauth-protected-resource/mcp
+//! curl http://127.0.0.1:8000/.well-known/oauth-authorization-server   # no registration_endpoint
+//! ```
+//!
+//! Hosts without a document cannot sign in: MCP_AUTH_DCR=on lets them register as well. To develop a
+//! host whose document lies on this machine, name the CA of its certificate in MCP_AUTH_DEV_CIMD_CA.
+//!
+//! For a real upstream set UPSTREAM_ISSUER, UPSTREAM_CLIENT_ID and UPSTREAM_CLIENT_SECRET; our
+//! redirect URI there is MCP_AUTH_PUBLIC_URL + `/callback`. All variables: docs/environment.md.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)] // it talks to whoever started it
+
+use std::{error::Error, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+
+use axum::{Router, extract::ConnectInfo, extract::Request, middleware::map_request};
+use mcp_auth::{
+    Cimd, Environment, Principal, Tier,
+    net::{HttpClient, ReqwestClient},
+    oauth::ClientSecret,
+    rmcp::server_config,
+    upstream::OAuthUpstream,
+};
+use mcp_auth_testkit::DemoUpstream;
+use rmcp::{
+    ServerHandler,
+    handler::server::router::tool::ToolRouter,
+    model::{Implementation, ServerCapabilities, ServerConfig},
+    tool, tool_handler, tool_router,
+    transport::streamable_http_server::{
+        StreamableHttpService, session::local::LocalSessionManager,
+    },
+};
+
+use tokio::signal::ctrl_c;
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    match serve().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("remote_cimd: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve() -> Result<(), Box<dyn Error>> {
+    let environment = Environment::from_env()?;
+    let listener = tokio::net::TcpListener::bind(environment.listen()).await?;
+    let (upstream, _demo) = upstream(&environment).await?;
+
+    // The authentication: a tier, its upstream, what the environment says.
+    let mut tier = Cimd::builder(environment.public_url().clone(), upstream.clone())
+        .with_environment(&environment)?;
+    if environment.approves_without_asking() {
+        tier = tier.insecure_approve_without_consent(); // refused with anything but the demo upstream
+    }
+    let tier = tier.build()?;
+
+    // The MCP server as it would be without authentication.
+    let tools = Tools::new(upstream)?;
+    let sessions = Arc::new(LocalSessionManager::default());
+    let mcp = StreamableHttpService::new(move || Ok(tools.clone()), sessions, server_config(&tier));
+
+    // Both behind one origin; the rate limits count by the caller's address.
+    let proxies = environment.trusted_proxies().clone();
+    let app = Router::new()
+        .fallback_service(tier.protect(mcp))
+        .layer(map_request(
+            move |ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request| {
+                let address = proxies.client_address(peer, request.headers());
+                request.extensions_mut().insert(address);
+                std::future::ready(request)
+            },
+        ));
+    println!("{}", how_to_connect(environment.public_url().as_str()));
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, app).with_graceful_shutdown(stop());
+    // Who is still being answered has a moment; an open event stream would never end by itself.
+    let patience = async {
+        stop().await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    };
+    tokio::select! {
+        ended = served => ended?,
+        () = patience => {}
+    }
+    Ok(())
+}
+
+/// Ctrl-C, or the signal that service managers send.
+async fn stop() {
+    #[cfg(unix)]
+    if let Ok(mut term) = signal(SignalKind::terminate()) {
+        tokio::select! { _ = ctrl_c() => {}, _ = term.recv() => {} }
+        return;
+    }
+    drop(ctrl_c().await);
+}
+
+/// The upstream that the environment names, or the demo provider in this process.
+async fn upstream(
+    environment: &Environment,
+) -> Result<(Arc<OAuthUpstream>, Option<DemoUpstream>), Box<dyn Error>> {
+    if let Some(upstream) = environment.upstream()? {
+        return Ok((upstream, None));
+    }
+    environment.require_loopback("the built-in demo upstream")?;
+    let demo = DemoUpstream::start().await?;
+    demo.register_redirect(&format!("{}/callback", environment.public_url()));
+    if environment.approves_without_asking() {
+        demo.auto_sign_in(Some("alice"));
+    }
+    println!(
+        "Demo upstream: {} (alice / wonderland, bob / builder)",
+        demo.issuer()
+    );
+    let upstream = OAuthUpstream::with_issuer(demo.issuer(), demo.client_id())
+        .with_client_secret(ClientSecret::new(demo.client_secret()))
+        .with_scopes(["openid", "profile"])
+        .with_namespace("demo")
+        .build()?;
+    Ok((Arc::new(upstream), Some(demo)))
+}
+
+/// Two tools that know who is calling.
+#[derive(Debug, Clone)]
+struct Tools {
+    upstream: Arc<OAuthUpstream>,
+    http: ReqwestClient,
+    tool_router: ToolRouter<Self>,
+}
+
+#[tool_router]
+impl Tools {
+    fn new(upstream: Arc<OAuthUpstream>) -> Result<Self, Box<dyn Error>> {
+        let (http, tool_router) = (ReqwestClient::new()?, Self::tool_router());
+        Ok(Self {
+            upstream,
+            http,
+            tool_router,
+        })
+    }
+
+    #[tool(description = "Says who is signed in, through which client and with which scopes")]
+    async fn whoami(&self, principal: Principal) -> String {
+        serde_json::json!({
+            "subject": principal.subject(),
+            "client": principal.client(),
+            "scopes": principal.scopes(),
+        })
+        .to_string()
+    }
+
+    #[tool(description = "Shows your profile at the upstream, asked for with your upstream token")]
+    async fn upstream_profile(&self, principal: Principal) -> Result<String, String> {
+        self.profile(&principal)
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    async fn profile(&self, principal: &Principal) -> Result<String, Box<dyn Error>> {
+        let token = principal.upstream_token().await?;
+        let endpoint = self.upstream.userinfo_endpoint().await?;
+        let request = axum::http::Request::get(endpoint)
+            .header("authorization", format!("Bearer {}", token.expose()))
+            .body(Default::default())?;
+        let answer = self.http.send(request, 64 * 1024).await?;
+        if !answer.status().is_success() {
+            return Err(format!("the upstream answered {}", answer.status()).into());
+        }
+        Ok(String::from_utf8_lossy(answer.body()).into_owned())
+    }
+}
+
+#[tool_handler(router = self.tool_router)]
+impl ServerHandler for Tools {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build()).with_server_info(
+            Implementation::new("remote_cimd", env!("CARGO_PKG_VERSION")),
+        )
+    }
+}
+
+fn how_to_connect(origin: &str) -> String {
+    format!(
+        "MCP server:    {origin}/mcp
+
+Connect a host:
+  Claude Code  claude mcp add --transport http demo {origin}/mcp   (then /mcp to sign in)
+  VS Code      code --add-mcp '{{\"name\":\"demo\",\"type\":\"http\",\"url\":\"{origin}/mcp\"}}'
+  curl         curl -i -X POST {origin}/mcp
+"
+    )
+}
