@@ -119,6 +119,19 @@ fn by_client(client: &ClientId) -> IndexName {
 }
 
 impl Grants {
+    /// Whether a user has a live grant of this client for this resource.
+    #[cfg(feature = "authorization-server")]
+    pub(crate) async fn has_live(
+        &self,
+        subject: &str,
+        client: &ClientId,
+        resource: &ResourceIdentifier,
+    ) -> Result<bool, StoreError> {
+        let grants = self.under(&by_subject(subject)).await?;
+        let mut grants = grants.iter().map(|(_, loaded)| &loaded.value);
+        Ok(grants.any(|grant| grant.client == *client && grant.resource == *resource))
+    }
+
     /// The live grants under an index name.
     async fn list(&self, index: &IndexName) -> Result<Vec<GrantSummary>, StoreError> {
         let found = self.under(index).await?;

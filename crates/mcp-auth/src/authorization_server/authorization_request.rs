@@ -6,9 +6,10 @@ use http::Response;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AuthorizationServer,
+    AuthorizationServer, UnknownScopes,
     clients::{Client, ClientKind, ResolveError},
     pages::ErrorPageKind,
+    prompt::Prompt,
     pushed_request::PushedRequest,
     redirect::{RedirectError, RegisteredRedirect},
 };
@@ -65,6 +66,19 @@ pub(super) struct CheckedRequest {
     /// The key that has to redeem the code, if the client said so.
     #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
     key: Option<JwkThumbprint>,
+    #[serde(rename = "m", default, skip_serializing_if = "Prompt::is_empty")]
+    prompt: Prompt,
+    #[serde(rename = "w", default)]
+    may_be_remembered: bool,
+}
+
+/// What the client asks for, beside where to.
+struct Wishes {
+    challenge: CodeChallenge,
+    resource: ResourceIdentifier,
+    scopes: Scopes,
+    prompt: Prompt,
+    key: Option<JwkThumbprint>,
 }
 
 /// Why a request goes no further.
@@ -82,15 +96,16 @@ pub(super) enum AuthorizeError {
 }
 
 impl AuthorizationRequest {
-    pub(super) fn parse(query: &str) -> Result<Self, AuthorizeError> {
+    pub(super) fn parse(server: &AuthorizationServer, query: &str) -> Result<Self, AuthorizeError> {
         let form = Form::parse(query.as_bytes())
             .map_err(|_| AuthorizeError::page("parameters cannot be read"))?;
         // Neither can be answered by redirect while it is not clear which client, where to, or with
         // which state.
-        let needed: &[&str] = match form.get("request_uri") {
+        let needed: &[&str] = if server.pushed.is_some() && form.get("request_uri").is_some() {
             // What stands beside a pushed request counts for nothing (RFC 9126 §4).
-            Some(_) => &["client_id", "request_uri"],
-            None => &["client_id", "redirect_uri", "state"],
+            &["client_id", "request_uri"]
+        } else {
+            &["client_id", "redirect_uri", "state"]
         };
         if needed.iter().any(|name| form.repeats(name)) {
             return Err(AuthorizeError::page(
@@ -208,21 +223,19 @@ impl KnownClient {
                 error: OAuthErrorCode::InvalidRequest,
             });
         };
-        let key = || self.key(server);
-        match self
-            .parameters(server)
-            .and_then(|asked| Ok((asked, key()?)))
-        {
-            Ok(((challenge, resource, scopes), key)) => Ok(CheckedRequest {
+        match self.parameters(server) {
+            Ok(wishes) => Ok(CheckedRequest {
+                may_be_remembered: self.may_be_remembered(&redirect),
                 client: self.client.id().clone(),
                 preregistered: self.client.kind() == ClientKind::Preregistered,
                 client_name: self.client.metadata().client_name.clone(),
                 redirect,
                 state,
-                challenge,
-                resource,
-                scopes,
-                key,
+                challenge: wishes.challenge,
+                resource: wishes.resource,
+                scopes: wishes.scopes,
+                prompt: wishes.prompt,
+                key: wishes.key,
                 pushed: match &self.came {
                     Came::Pushed(request) => Some(request.clone()),
                     Came::InQuery | Came::BeingPushed => None,
@@ -236,10 +249,17 @@ impl KnownClient {
         }
     }
 
-    fn parameters(
-        &self,
-        server: &AuthorizationServer,
-    ) -> Result<(CodeChallenge, ResourceIdentifier, Scopes), OAuthErrorCode> {
+    /// Whether a consent to this may ever be remembered: somebody vouches for the client, and the code
+    /// goes to an address that only its host has.
+    fn may_be_remembered(&self, redirect: &RegisteredRedirect) -> bool {
+        let vouched = matches!(
+            self.client.kind(),
+            ClientKind::Preregistered | ClientKind::Document
+        );
+        vouched && redirect.uri().is_https() && !redirect.uri().is_loopback()
+    }
+
+    fn parameters(&self, server: &AuthorizationServer) -> Result<Wishes, OAuthErrorCode> {
         use OAuthErrorCode::{InvalidRequest, InvalidScope, UnsupportedResponseType};
         if self.form.repeats_any() {
             return Err(InvalidRequest);
@@ -267,7 +287,14 @@ impl KnownClient {
         let asked =
             Scopes::parse(self.form.get("scope").unwrap_or_default()).map_err(|_| InvalidScope)?;
         let scopes = self.scopes(server, &asked).ok_or(InvalidScope)?;
-        Ok((challenge, resource, scopes))
+        let prompt = Prompt::parse(self.form.get("prompt")).map_err(|_| InvalidRequest)?;
+        Ok(Wishes {
+            challenge,
+            resource,
+            scopes,
+            prompt,
+            key: self.key(server)?,
+        })
     }
 
     /// `dpop_jkt`, where proofs are served: the code is then worth nothing without this key
@@ -302,7 +329,8 @@ impl KnownClient {
 
     /// What is offered of what was asked for; the minimum if nothing was.
     ///
-    /// What is not offered is left out, and the token response says so (OAuth 2.1 §3.2.2.1).
+    /// What is not offered is left out, and the token response says so (OAuth 2.1 §3.2.2.1); or it is
+    /// refused, if the operator wants that.
     /// `offline_access` asks for what every grant here has.
     fn scopes(&self, server: &AuthorizationServer, asked: &Scopes) -> Option<Scopes> {
         // The operator may limit a client; what a stranger registered with limits nobody, because a
@@ -316,6 +344,10 @@ impl KnownClient {
             .filter(|scope| scope.as_str() != "offline_access")
             .cloned()
             .collect();
+        let refuses = server.unknown_scopes == UnknownScopes::Refused;
+        if refuses && !allowed(&server.scopes).contains_all(&asked) {
+            return None;
+        }
         let scopes = if asked.is_empty() {
             allowed(&server.required_scopes)
         } else {
@@ -378,6 +410,20 @@ impl CheckedRequest {
 
     pub(super) const fn scopes(&self) -> &Scopes {
         &self.scopes
+    }
+
+    pub(super) const fn prompt(&self) -> Prompt {
+        self.prompt
+    }
+
+    pub(super) const fn may_be_remembered(&self) -> bool {
+        self.may_be_remembered
+    }
+
+    /// The same request, as one that was never pushed: its `request_uri` was used.
+    pub(super) fn without_its_push(mut self) -> Self {
+        self.pushed = None;
+        self
     }
 
     /// The pushed request that this is, if it is one.

@@ -28,7 +28,7 @@ pub(super) async fn authorize(
     if let Some(elsewhere) = server.at_own_host(request) {
         return elsewhere;
     }
-    match AuthorizationRequest::parse(request.uri().query().unwrap_or_default()) {
+    match AuthorizationRequest::parse(server, request.uri().query().unwrap_or_default()) {
         Ok(asked) => match asked.check(server).await {
             Ok(checked) => consent::ask(server, request, checked).await,
             Err(error) => error.respond(server, request),

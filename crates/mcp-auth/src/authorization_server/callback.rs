@@ -12,6 +12,7 @@ use super::{
     AuthorizationServer, Lifetimes, NotAdmitted,
     authorization_request::CheckedRequest,
     connected_apps::{self, PendingVisit},
+    consent::{self, Basis},
     not_admitted,
     pages::ErrorPageKind,
     paths,
@@ -66,7 +67,7 @@ struct Callback {
 /// Whose login it is.
 enum Pending {
     /// A client's, which the user consented to.
-    Client(PendingAuthorization),
+    Client(Box<PendingAuthorization>),
     /// A person's own, begun on the connected apps page.
     Visit(PendingVisit),
 }
@@ -87,7 +88,7 @@ pub(super) enum LoginError {
 impl Pending {
     fn take(server: &AuthorizationServer, handle: &LoginHandle, sent: &HeaderMap) -> Option<Self> {
         PendingAuthorization::take(server, handle, sent)
-            .map(Self::Client)
+            .map(|pending| Self::Client(Box::new(pending)))
             .or_else(|| PendingVisit::take(server, handle, sent).map(Self::Visit))
     }
 
@@ -95,6 +96,14 @@ impl Pending {
         match self {
             Self::Client(pending) => pending.verifier(),
             Self::Visit(pending) => pending.verifier(),
+        }
+    }
+
+    /// Whether the user must not see a page on the way.
+    fn is_silent(&self) -> bool {
+        match self {
+            Self::Client(pending) => pending.request().prompt().is_none(),
+            Self::Visit(_) => false,
         }
     }
 
@@ -138,9 +147,7 @@ impl Callback {
         request: &Request<Bytes>,
     ) -> Response<Bytes> {
         let ended = match (self.login(server).await, &self.pending) {
-            (Ok(login), Pending::Client(pending)) => {
-                let_in(server, pending.request(), &login).await
-            }
+            (Ok(login), Pending::Client(pending)) => let_in(server, request, pending, &login).await,
             (Ok(login), Pending::Visit(_)) => connected_apps::enter(server, &login).await,
             (Err(error), _) => Err(error),
         };
@@ -196,15 +203,21 @@ impl Callback {
     /// store holds what logins leave behind, not what anybody sends here.
     fn code(&self) -> Result<AuthorizationCode, LoginError> {
         if let Some(error) = self.form.get("error") {
-            // Only whether the user said no is taken over; the upstream's words are not.
+            // Only whether the user said no, or would have to be asked, is taken over; the upstream's
+            // words are not.
             let denied = error == "access_denied";
             tracing::info!(event = "upstream_refused_login", fault = "upstream", denied);
-            let error = if denied {
-                OAuthErrorCode::AccessDenied
-            } else {
-                OAuthErrorCode::ServerError
-            };
-            return Err(LoginError::Over(error));
+            let silent = self.pending.is_silent();
+            return Err(LoginError::Over(match error {
+                "access_denied" => OAuthErrorCode::AccessDenied,
+                "login_required" if silent => OAuthErrorCode::LoginRequired,
+                "interaction_required" | "consent_required" | "account_selection_required"
+                    if silent =>
+                {
+                    OAuthErrorCode::InteractionRequired
+                }
+                _ => OAuthErrorCode::ServerError,
+            }));
         }
         let code = self.form.get("code").map(AuthorizationCode::new);
         code.ok_or(LoginError::Over(OAuthErrorCode::ServerError))
@@ -276,18 +289,43 @@ impl Callback {
     }
 }
 
-/// Gives the client that asked its code, if the user may come in.
+/// Gives the client that asked its code, if the user consented and may come in.
 async fn let_in(
     server: &AuthorizationServer,
-    asked: &CheckedRequest,
+    request: &Request<Bytes>,
+    pending: &PendingAuthorization,
     login: &UpstreamLogin,
 ) -> Result<Response<Bytes>, LoginError> {
+    let (asked, subject) = (pending.request(), login.identity.full_subject());
+    if !consent_holds(server, pending, &subject).await? {
+        return Ok(consent::ask_after_login(server, request, asked));
+    }
     let scopes = admitted(server, login, asked.client(), asked.scopes()).await?;
-    let code = grant(server, asked, login, scopes).await.map_err(|error| {
-        tracing::error!(event = "login_not_stored", fault = "server", reason = %Causes(&error));
-        LoginError::Over(OAuthErrorCode::TemporarilyUnavailable)
-    })?;
-    Ok(asked.succeed(server, &code))
+    let granted = grant(server, asked, login, scopes).await;
+    let code = granted.map_err(|error| store_away(&error))?;
+    let mut response = asked.succeed(server, &code);
+    if let (Basis::FromNowOn, Some(all)) = (pending.basis(), &server.remembered) {
+        all.keep(server, request.headers(), &mut response, asked, &subject);
+    }
+    Ok(response)
+}
+
+/// Whether a consent of before is this user's, and was not taken back: known only now.
+async fn consent_holds(
+    server: &AuthorizationServer,
+    pending: &PendingAuthorization,
+    subject: &str,
+) -> Result<bool, LoginError> {
+    let Basis::Before(recalled) = pending.basis() else {
+        return Ok(true);
+    };
+    let holds = recalled.holds(server, pending.request(), subject).await;
+    holds.map_err(|error| store_away(&error))
+}
+
+fn store_away(error: &StoreError) -> LoginError {
+    tracing::error!(event = "login_not_stored", fault = "server", reason = %Causes(error));
+    LoginError::Over(OAuthErrorCode::TemporarilyUnavailable)
 }
 
 /// What the operator lets this user have of these scopes, through this client; never nothing.

@@ -15,6 +15,7 @@ use super::{
     pages::{ConsentPage, ErrorPageKind, FormFields, ShownText, document_host, page_response},
     paths,
     pending::PendingAuthorization,
+    remembered_consent::Recalled,
     response,
 };
 use crate::{
@@ -36,8 +37,24 @@ struct ConsentForm {
 
 /// A request that the user, in this browser, said yes to.
 ///
-/// Made here alone: by the form, or by the rule for unattended development.
-pub(super) struct Consented(CheckedRequest);
+/// Made here alone: by the form, by what this browser remembers, or by the rule for unattended
+/// development.
+pub(super) struct Consented(CheckedRequest, Basis);
+
+/// What a consent rests on.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(super) enum Basis {
+    /// The user's answer, or the rule for unattended development.
+    #[default]
+    #[serde(rename = "a")]
+    Now,
+    /// The user's answer, which is to be remembered.
+    #[serde(rename = "k")]
+    FromNowOn,
+    /// An earlier answer, of a user who has yet to be recognised.
+    #[serde(rename = "r")]
+    Before(Recalled),
+}
 
 /// Shows the consent page. Nothing is stored and nothing about the login is set in a cookie.
 pub(super) async fn ask(
@@ -58,9 +75,44 @@ pub(super) async fn ask(
             event = "consent_skipped",
             "consent was not asked: unattended development"
         );
-        return Consented(checked).go_to_upstream(server, request).await;
+        return Consented(checked, Basis::Now)
+            .go_to_upstream(server, request)
+            .await;
     }
-    show(server, request, checked, server.clock.now())
+    let remembered = server.remembered.as_ref();
+    let recalled = remembered.and_then(|all| all.recall(server, request.headers(), &checked));
+    let silent = checked.prompt().is_none();
+    match recalled {
+        // An upstream that does not know `prompt` may well show a page.
+        Some(_) if silent && !server.upstream.honours_prompt() => {
+            checked.fail(server, OAuthErrorCode::InteractionRequired)
+        }
+        Some(recalled) => {
+            let consented = Consented(checked, Basis::Before(recalled));
+            consented.go_to_upstream(server, request).await
+        }
+        None if silent => checked.fail(server, OAuthErrorCode::ConsentRequired),
+        None => show(server, request, checked, server.clock.now()),
+    }
+}
+
+/// Asks after a login that a remembered consent began, and does not cover: the user is another one,
+/// or took it back. Nothing was granted.
+pub(super) fn ask_after_login(
+    server: &AuthorizationServer,
+    request: &Request<Bytes>,
+    checked: &CheckedRequest,
+) -> Response<Bytes> {
+    let mut response = if checked.prompt().is_none() {
+        checked.fail(server, OAuthErrorCode::ConsentRequired)
+    } else {
+        let checked = checked.clone().without_its_push();
+        show(server, request, checked, server.clock.now())
+    };
+    if let Some(remembered) = &server.remembered {
+        remembered.forget(server, request.headers(), &mut response, checked);
+    }
+    response
 }
 
 fn show(
@@ -124,10 +176,20 @@ pub(super) async fn decide(
         }
     };
     match form.get("decision") {
-        Some("approve") => Consented(checked).go_to_upstream(server, request).await,
+        Some("approve") => {
+            let keeps = form.get("remember") == Some("yes") && offers_to_remember(server, &checked);
+            let basis = if keeps { Basis::FromNowOn } else { Basis::Now };
+            Consented(checked, basis)
+                .go_to_upstream(server, request)
+                .await
+        }
         Some("deny") => {
             tracing::info!(event = "consent_denied", client = checked.client().as_str());
-            checked.fail(server, OAuthErrorCode::AccessDenied)
+            let mut response = checked.fail(server, OAuthErrorCode::AccessDenied);
+            if let Some(remembered) = &server.remembered {
+                remembered.forget(server, request.headers(), &mut response, &checked);
+            }
+            response
         }
         _ => server.page(request, ErrorPageKind::MalformedRequest, "no decision"),
     }
@@ -177,8 +239,8 @@ fn opened(
 }
 
 impl Consented {
-    pub(super) fn into_request(self) -> CheckedRequest {
-        self.0
+    pub(super) fn into_parts(self) -> (CheckedRequest, Basis) {
+        (self.0, self.1)
     }
 
     /// Sends the browser to the upstream with *our* state and *our* PKCE, and binds the login to it.
@@ -196,14 +258,16 @@ impl Consented {
             );
         };
         let callback = server.public_url.join(paths::CALLBACK);
-        let asked = UpstreamAuthorization::new(handle.as_str(), &verifier, &callback);
+        let asked = UpstreamAuthorization::new(handle.as_str(), &verifier, &callback)
+            .with_prompt(pending.request().prompt().for_upstream());
         match server.upstream.authorization_url(&asked).await {
             Ok(url) => {
                 let mut response = response::see_other(&url);
                 pending.keep(server, &handle, request.headers(), &mut response);
                 tracing::info!(
                     event = "consent_given",
-                    client = pending.request().client().as_str()
+                    client = pending.request().client().as_str(),
+                    remembered = matches!(pending.basis(), Basis::Before(_))
                 );
                 response
             }
@@ -213,6 +277,9 @@ impl Consented {
                     UpstreamError::Refused(_) | UpstreamError::InvalidGrant => {
                         pending.request().fail(server, OAuthErrorCode::ServerError)
                     }
+                    _ if pending.request().prompt().is_none() => pending
+                        .request()
+                        .fail(server, OAuthErrorCode::TemporarilyUnavailable),
                     _ => server.page(
                         request,
                         ErrorPageKind::UpstreamUnavailable,
@@ -222,6 +289,11 @@ impl Consented {
             }
         }
     }
+}
+
+/// Whether the user may say that the question need not be asked again.
+fn offers_to_remember(server: &AuthorizationServer, request: &CheckedRequest) -> bool {
+    server.remembered.is_some() && request.may_be_remembered()
 }
 
 fn render(server: &AuthorizationServer, request: &CheckedRequest, sealed: &str) -> Response<Bytes> {
@@ -244,6 +316,7 @@ fn render(server: &AuthorizationServer, request: &CheckedRequest, sealed: &str) 
         scopes: &scopes,
         upstream_scopes: &upstream_scopes,
         upstream_host: ShownText::new(server.upstream.display_host()),
+        can_be_remembered: offers_to_remember(server, request),
         action: paths::CONSENT,
         fields: FormFields::new([("request", sealed)]),
         nonce: &nonce,

@@ -9,6 +9,8 @@ use crate::oauth::{PublicUrl, Random};
 
 /// The CSRF cookie: one random value per browser.
 pub(super) const BROWSER: &str = "mcp-auth-browser";
+/// The consents that this browser remembers.
+pub(super) const REMEMBERED: &str = "mcp-auth-consents";
 /// The first part of the names of pending logins.
 pub(super) const LOGIN: &str = "mcp-auth-login-";
 /// Who is signed in to the connected apps page.

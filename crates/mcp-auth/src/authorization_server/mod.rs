@@ -23,12 +23,14 @@
 //! | PKCE `S256` | – | 9 | – | – | 9 |
 //! | resource is ours, or the one authorized | – | 10 | – | – | 10 |
 //! | scopes well formed, offered, or within what was granted | 6 | 11 | – | – | 11 |
-//! | small enough for a cookie | – | 12 | – | – | – |
+//! | `prompt` known | – | 12 | – | – | – |
+//! | small enough for a cookie | – | 13 | – | – | – |
+//! | `prompt=none` can be honoured | – | 14 | – | – | – |
 //! | upstream `iss` | – | – | – | 6 | – |
 //! | a code and no error from the upstream | – | – | – | 7 | – |
 //! | proof of possession not used before | – | – | – | – | 12 |
 //! | not used before; a code in time | – | – | – | 8 | 13 |
-//! | identity known and admitted | – | – | – | 9 | – |
+//! | identity known; the one that consented, where that was remembered; admitted | – | – | – | 9 | – |
 //!
 //! `/connected-apps` has the checks 2 and 3 of authorize for a page, and 1 to 5 of consent for a posted
 //! form, then whether it was made for this browser and this person, then what is asked for. Its own
@@ -77,10 +79,12 @@ mod own_page;
 pub mod pages;
 mod par;
 mod pending;
+mod prompt;
 mod pushed_request;
 mod redirect;
 mod register;
 mod registration_administration;
+mod remembered_consent;
 mod response;
 mod revoke;
 mod token;
@@ -102,6 +106,7 @@ pub(crate) use limits::Limits;
 pub use limits::RateLimits;
 pub(crate) use pushed_request::PushedRequests;
 pub use registration_administration::{RegistrationAdministration, RegistrationSummary};
+pub(crate) use remembered_consent::RememberedConsents;
 
 use crate::{
     access_token::{Grants, OwnTokens, ProofTarget, ProofVerifier},
@@ -156,6 +161,9 @@ pub(crate) struct AuthorizationServer {
     pub(crate) lifetimes: Lifetimes,
     pub(crate) limits: Limits,
     pub(crate) consent: ConsentRule,
+    /// Consents are remembered only if this is there.
+    pub(crate) remembered: Option<RememberedConsents>,
+    pub(crate) unknown_scopes: UnknownScopes,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
 }
@@ -174,6 +182,15 @@ pub(crate) enum ConsentRule {
     Ask,
     /// Never: only for unattended development on loopback.
     InsecureApprove,
+}
+
+/// What becomes of scopes that are not offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnknownScopes {
+    /// They are left out, and the token response says so.
+    Dropped,
+    /// `invalid_scope`.
+    Refused,
 }
 
 /// The paths at our origin; 2025-03-26 hosts go to the first three by name.

@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 use super::{
-    AuthorizationServer, Lifetimes, authorization_request::CheckedRequest, consent::Consented,
+    AuthorizationServer, Lifetimes,
+    authorization_request::CheckedRequest,
+    consent::{Basis, Consented},
     cookies,
+    remembered_consent::Recalled,
 };
 use crate::{
     oauth::{CodeVerifier, PublicUrl, Random, Timestamp},
@@ -26,6 +29,8 @@ pub(super) struct PendingAuthorization {
     verifier: Zeroizing<String>,
     #[serde(rename = "t")]
     created_at: Timestamp,
+    #[serde(rename = "b", default)]
+    basis: Basis,
 }
 
 /// Our own `state` at the upstream: random, and the name of one pending login.
@@ -115,16 +120,22 @@ impl LoginHandle {
 impl PendingAuthorization {
     /// A pending login of its own for a request the user consented to.
     pub(super) fn new(server: &AuthorizationServer, consented: Consented) -> (LoginHandle, Self) {
-        Self::of(server, consented.into_request())
+        let (request, basis) = consented.into_parts();
+        Self::of(server, request, basis)
     }
 
     /// Whether a login for this request will fit into its cookie.
     pub(super) fn fits(server: &AuthorizationServer, request: &CheckedRequest) -> bool {
-        let (handle, pending) = Self::of(server, request.clone());
+        let longest = Basis::Before(Recalled::longest());
+        let (handle, pending) = Self::of(server, request.clone(), longest);
         pending.seal(server, &handle).len() <= MAX_COOKIE
     }
 
-    fn of(server: &AuthorizationServer, request: CheckedRequest) -> (LoginHandle, Self) {
+    fn of(
+        server: &AuthorizationServer,
+        request: CheckedRequest,
+        basis: Basis,
+    ) -> (LoginHandle, Self) {
         let pending = Self {
             request,
             verifier: CodeVerifier::generate(&*server.random)
@@ -132,12 +143,17 @@ impl PendingAuthorization {
                 .to_owned()
                 .into(),
             created_at: server.clock.now(),
+            basis,
         };
         (LoginHandle::generate(&*server.random), pending)
     }
 
     pub(super) const fn request(&self) -> &CheckedRequest {
         &self.request
+    }
+
+    pub(super) const fn basis(&self) -> &Basis {
+        &self.basis
     }
 
     /// Gives the pending login to the browser, and makes room for it.

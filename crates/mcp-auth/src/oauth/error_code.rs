@@ -39,6 +39,12 @@ pub enum OAuthErrorCode {
     RequestNotSupported,
     /// A `request_uri` is not served (OpenID Connect Core §3.1.2.6).
     RequestUriNotSupported,
+    /// Nobody is signed in, and no page may be shown (OpenID Connect Core §3.1.2.6).
+    LoginRequired,
+    /// The user has to consent, and no page may be shown.
+    ConsentRequired,
+    /// The user has to see a page, and none may be shown.
+    InteractionRequired,
     /// The access token is not good.
     InvalidToken,
     /// The access token is good but too weak.
@@ -146,6 +152,17 @@ impl OAuthErrorCode {
                 "request_uri_not_supported",
                 S::BAD_REQUEST,
                 "The request_uri parameter is not supported.",
+            ),
+            Self::LoginRequired => ("login_required", S::BAD_REQUEST, "The user has to sign in."),
+            Self::ConsentRequired => (
+                "consent_required",
+                S::BAD_REQUEST,
+                "The user has to consent.",
+            ),
+            Self::InteractionRequired => (
+                "interaction_required",
+                S::BAD_REQUEST,
+                "The user has to be shown a page.",
             ),
             Self::InvalidToken => (
                 "invalid_token",

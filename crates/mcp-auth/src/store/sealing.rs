@@ -30,6 +30,8 @@ pub enum Purpose {
     Record,
     /// An authorization request inside its `request_uri`.
     PushedRequest,
+    /// The consents that a browser remembers, inside a cookie.
+    RememberedConsent,
     /// The MAC on an outward MCP session id.
     SessionId,
     /// The MAC on a nonce for proofs of possession.
@@ -52,6 +54,7 @@ impl Purpose {
             Self::AccessToken => "access token",
             Self::Record => "record",
             Self::PushedRequest => "pushed request",
+            Self::RememberedConsent => "remembered consent",
             Self::SessionId => "session id",
             Self::DpopNonce => "dpop nonce",
             Self::Visit => "connected apps sign-in",

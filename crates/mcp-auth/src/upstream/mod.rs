@@ -32,6 +32,12 @@ pub trait Upstream: std::fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Whether it knows `prompt` (OpenID Connect Core §3.1.2.1), so that `prompt=none` shows no page
+    /// there.
+    fn honours_prompt(&self) -> bool {
+        false
+    }
+
     /// The URL the browser is sent to.
     ///
     /// # Errors
@@ -127,6 +133,9 @@ pub struct UpstreamAuthorization<'a> {
     pub verifier: &'a CodeVerifier,
     /// Our callback.
     pub redirect_uri: &'a str,
+    /// What the host wants the user to see: `none`, `login`, `select_account`, or the last two. For
+    /// upstreams that know it.
+    pub prompt: Option<&'a str>,
 }
 
 impl<'a> UpstreamAuthorization<'a> {
@@ -137,7 +146,15 @@ impl<'a> UpstreamAuthorization<'a> {
             state,
             verifier,
             redirect_uri,
+            prompt: None,
         }
+    }
+
+    /// With a `prompt`.
+    #[must_use]
+    pub const fn with_prompt(mut self, prompt: Option<&'a str>) -> Self {
+        self.prompt = prompt;
+        self
     }
 }
 

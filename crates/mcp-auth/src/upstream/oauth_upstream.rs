@@ -192,6 +192,11 @@ impl Upstream for OAuthUpstream {
         self.scopes.clone()
     }
 
+    /// An OpenID provider does, once it is spoken to as one.
+    fn honours_prompt(&self) -> bool {
+        self.scopes.iter().any(|scope| scope == "openid")
+    }
+
     async fn authorization_url(
         &self,
         request: &UpstreamAuthorization<'_>,
@@ -201,8 +206,11 @@ impl Upstream for OAuthUpstream {
             .map_err(|_| UpstreamError::Refused("our callback is no URL"))?;
         let verifier = PkceCodeVerifier::new(request.verifier.expose().into());
         let state = request.state.to_owned();
-        let (url, _) = client
-            .authorize_url(move || CsrfToken::new(state))
+        let mut url = client.authorize_url(move || CsrfToken::new(state));
+        if let Some(prompt) = request.prompt.filter(|_| self.honours_prompt()) {
+            url = url.add_extra_param("prompt", prompt.to_owned());
+        }
+        let (url, _) = url
             .add_scopes(self.scopes.iter().cloned().map(Scope::new))
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
             .set_redirect_uri(std::borrow::Cow::Owned(redirect))

@@ -202,11 +202,14 @@ async fn nothing_makes_a_client_skip_the_page() {
     let client = Client::public(&server).await;
     let mut browser = server.browser();
     approve(&server, &mut browser, &client, &client.request(&server)).await;
-    for prompt in ["none", "consent", "login"] {
+    for prompt in ["consent", "login", "select_account"] {
         let request = client.request(&server).and("prompt", prompt);
         let url = server.url(&format!("/authorize?{}", request.encoded()));
         let page = browser.get(&url).await.unwrap();
         assert_eq!(page.status, 200);
         assert!(page.has_button("Approve"), "{prompt}");
     }
+    let silent = client.request(&server).and("prompt", "none");
+    let refused = authorize(&server, &silent).await;
+    refused.sends_error(&server, REDIRECT, "consent_required");
 }

@@ -44,6 +44,7 @@ mod par;
 mod rate_limits;
 mod redirect;
 mod register;
+mod remembered_consent;
 mod resource_and_scope;
 mod revoke;
 mod signer;

@@ -389,6 +389,10 @@ async fn pushing_is_named_and_served_only_while_it_is_on() {
     let request = client.request(&off).and("request_uri", &format!("{URN}x"));
     let refused = authorize(&off, &request).await;
     refused.sends_error(&off, REDIRECT, "request_uri_not_supported");
+    for name in ["state", "redirect_uri"] {
+        let refused = authorize(&off, &request.clone().and(name, "other")).await;
+        refused.shows(ErrorPageKind::MalformedRequest);
+    }
     let request = client.request(&off).and("request", "eyJ.x.y");
     let refused = authorize(&off, &request).await;
     refused.sends_error(&off, REDIRECT, "request_not_supported");

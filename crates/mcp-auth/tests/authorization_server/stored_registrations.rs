@@ -407,6 +407,13 @@ async fn a_flood_ends_unused_registrations_and_no_others() {
     }
     let full = register(&server, &metadata()).await;
     full.refuses(503, "temporarily_unavailable");
+    let one = registrations.list().await.unwrap().remove(0);
+    registrations.end(&one.client).await.unwrap();
+    // The place is seen once it is counted again.
+    let still = register(&server, &metadata()).await;
+    still.refuses(503, "temporarily_unavailable");
+    server.clock.advance(Duration::from_secs(61));
+    Managed::new(&server, &metadata()).await;
     assert_eq!(registrations.list().await.unwrap().len(), 10);
 }
 

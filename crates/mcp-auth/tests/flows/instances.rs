@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mcp_auth::{access_token::Dpop, oauth::RefreshToken};
+use mcp_auth::{
+    access_token::Dpop, authorization_server::clients::StoredRegistrations, oauth::RefreshToken,
+};
 use mcp_auth_testkit::browser::{Action, Page};
 
 use crate::{
@@ -276,4 +278,45 @@ async fn with_a_bound_of_zero_a_revocation_is_seen_everywhere_at_once() {
     assert_eq!(rig.whoami_at(1, &token).await.status, 200);
     assert_invalid_grant(&session.refresh_with(&old).await);
     assert_eq!(rig.whoami_at(1, &token).await.status, 401);
+}
+
+/// DCR-15, DCR-18. An operator ends a registration at one instance while its host refreshes at the
+/// other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_registration_that_is_ended_at_one_instance_is_over_at_the_other() {
+    let rig = Rig::plan()
+        .instances(2)
+        .tune(|builder| builder.with_stored_registrations(StoredRegistrations::new()))
+        .start()
+        .await;
+    let session = Arc::new(rig.sign_in().await);
+    let at_b = Arc::new(rig.at(1, &session.discovery));
+    let registrations = rig.instances[0].tier.registrations().unwrap();
+    let client = registrations.list().await.unwrap().remove(0).client;
+    let answers = at_once(16, |index| {
+        let (session, at_b) = (session.clone(), at_b.clone());
+        let (registrations, client) = (registrations.clone(), client.clone());
+        async move {
+            if index == 8 {
+                assert!(registrations.end(&client).await.unwrap());
+                return None;
+            }
+            let token = session.refresh_token();
+            let answer = session.host.refresh(&at_b, &session.registration, token);
+            answer.await.unwrap().granted().ok()
+        }
+    })
+    .await;
+    rig.clock.advance(Duration::from_secs(5));
+    let mut given: Vec<_> = answers.into_iter().flatten().collect();
+    given.push(session.tokens.clone());
+    for tokens in given {
+        for instance in [0, 1] {
+            let answer = rig.whoami_at(instance, &tokens.access_token).await;
+            assert_eq!(answer.status, 401);
+        }
+    }
+    assert_eq!(session.refresh().await.status, 401);
+    let grants = rig.instances[1].tier.grants();
+    assert_eq!(grants.of_client(&client).await.unwrap(), []);
 }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use mcp_auth::authorization_server::clients::StoredRegistrations;
 use mcp_auth_testkit::browser::{Action, Page};
+use serde_json::json;
 
 use crate::rig::{Rig, State, assert_try_again};
 
@@ -221,4 +223,45 @@ async fn futures_all<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> 
 #[allow(clippy::disallowed_methods)] // how long it really took
 fn now() -> Instant {
     Instant::now()
+}
+
+/// FLT-01, DCR-15, DCR-18. A stored client is not taken for an unknown one while the store is away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn stored_clients_are_told_to_wait_and_lose_nothing() {
+    let rig = Rig::plan()
+        .tune(|builder| builder.with_stored_registrations(StoredRegistrations::new()))
+        .start()
+        .await;
+    let session = rig.sign_in().await;
+    let register = || {
+        let body = json!({ "redirect_uris": ["http://127.0.0.1/cb"] });
+        let request = rig.http.post(format!("{}/register", rig.url)).json(&body);
+        async move { request.send().await.unwrap() }
+    };
+    let registered: serde_json::Value = register().await.json().await.unwrap();
+    let own = |method: http::Method| {
+        let uri = registered["registration_client_uri"].as_str().unwrap();
+        let token = registered["registration_access_token"].as_str().unwrap();
+        let request = rig.http.request(method, uri).bearer_auth(token);
+        async move { request.send().await.unwrap() }
+    };
+    rig.store.set(State::Down);
+    for away in [
+        register().await,
+        own(http::Method::GET).await,
+        own(http::Method::DELETE).await,
+    ] {
+        assert_eq!(away.status(), 503);
+        assert!(away.headers().contains_key("retry-after"));
+        let body: serde_json::Value = away.json().await.unwrap();
+        assert_eq!(body["error"], "temporarily_unavailable");
+    }
+    assert_try_again(&session.refresh().await);
+    let registrations = rig.instances[0].tier.registrations().unwrap();
+    assert!(registrations.list().await.is_err());
+
+    rig.store.set(State::Up);
+    assert_eq!(session.refresh().await.status, 200);
+    assert_eq!(own(http::Method::GET).await.status(), 200);
+    assert_eq!(own(http::Method::DELETE).await.status(), 204);
 }

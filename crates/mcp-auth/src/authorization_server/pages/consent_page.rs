@@ -26,6 +26,9 @@ pub struct ConsentPage<'a> {
     pub upstream_scopes: &'a [ShownText<'a>],
     /// The host where the user signs in.
     pub upstream_host: ShownText<'a>,
+    /// Whether the form may offer a checkbox `remember` with the value `yes`: this question is then
+    /// not asked again in this browser.
+    pub can_be_remembered: bool,
     /// Where the form is posted.
     pub action: &'a str,
     /// What the form sends along.

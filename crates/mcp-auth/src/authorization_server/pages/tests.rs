@@ -33,6 +33,7 @@ fn consent_with(
         scopes: &scopes,
         upstream_scopes: &upstream_scopes,
         upstream_host: text("accounts.example.com"),
+        can_be_remembered: false,
         action: "/consent",
         fields: FormFields::new([("request", "c2VhbGVkLXJlcXVlc3Q")]),
         nonce: "bm9uY2U",
@@ -77,6 +78,7 @@ fn every_page() -> Vec<(String, String)> {
             consent(|page| {
                 web(page);
                 page.preregistered = true;
+                page.can_be_remembered = true;
             }),
         ),
         (

@@ -53,6 +53,8 @@ pub(in crate::authorization_server) struct Managed {
 struct Counted {
     count: usize,
     at: Option<Timestamp>,
+    /// Since the last count the oldest were ended, and that did not help.
+    full: bool,
 }
 
 impl StoredClients {
@@ -268,9 +270,12 @@ impl StoredClients {
         if !counted.at.is_some_and(fresh) {
             counted.count = self.keys().await?.len();
             counted.at = Some(now);
+            counted.full = false;
         }
-        if counted.count >= self.settings.capacity {
+        // Once a minute at most where it does not help: anybody can make us look at all of them.
+        if counted.count >= self.settings.capacity && !counted.full {
             counted.count = self.sweep().await?;
+            counted.full = counted.count >= self.settings.capacity;
             tracing::warn!(
                 event = "registrations_full",
                 fault = "client",

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A registration as it lies, sealed, in the store.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(in crate::authorization_server) struct StoredRegistration {
     #[serde(rename = "i")]
     pub(super) id: ClientId,

@@ -10,7 +10,7 @@ use crate::{
     },
     authorization_server::{
         AuthorizationServer, ConnectedApps, ConsentRule, DynamicRegistration, InitialAccessTokens,
-        Limits, Proofs, PushedRequests,
+        Limits, Proofs, PushedRequests, RememberedConsents,
         clients::{
             ClientResolvers, DynamicClients, RegisteredClients, StoredClients,
             document::DocumentContext,
@@ -199,6 +199,11 @@ impl<T: ShimTier> ShimBuilder<T> {
             lifetimes: self.lifetimes,
             limits: Limits::new(self.limits),
             consent: self.consent,
+            remembered: self.remembered_consent.map(|lifetime| RememberedConsents {
+                sealer: sealer(Purpose::RememberedConsent),
+                lifetime,
+            }),
+            unknown_scopes: self.unknown_scopes,
             clock: self.clock,
             random: self.random,
             server_name,

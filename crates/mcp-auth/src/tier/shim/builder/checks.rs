@@ -1,6 +1,6 @@
 //! What `build` holds the arguments to.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{ShimBuilder, ShimTier};
 use crate::{
@@ -58,6 +58,12 @@ impl<T: ShimTier> ShimBuilder<T> {
                 3650 * DAY,
             ),
             ("refresh grace", lifetimes.refresh_grace, 0, 3600),
+            (
+                "remembered consent",
+                self.remembered_consent.unwrap_or(Duration::from_secs(60)),
+                60,
+                366 * DAY,
+            ),
             ("revocation bound", self.grants.revocation_bound, 0, 3600),
         ] {
             if value.subsec_nanos() != 0 || !(least..=most).contains(&value.as_secs()) {

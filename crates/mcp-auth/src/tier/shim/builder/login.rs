@@ -1,11 +1,11 @@
 //! What a user meets: pages, consent, scopes, who may come in.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{ShimBuilder, ShimTier};
 use crate::{
     authorization_server::{
-        Admission, ConsentRule,
+        Admission, ConsentRule, UnknownScopes,
         pages::{Pages, ScopeDescriptions},
     },
     oauth::Scopes,
@@ -37,6 +37,29 @@ impl<T: ShimTier> ShimBuilder<T> {
     /// With the words the consent page has for scopes.
     pub fn with_scope_descriptions(mut self, descriptions: ScopeDescriptions) -> Self {
         self.scope_descriptions = descriptions;
+        self
+    }
+
+    /// Refuses a request with a scope that is not offered (`invalid_scope`), instead of leaving that
+    /// scope out and saying so in the token response.
+    pub const fn with_unknown_scopes_refused(mut self) -> Self {
+        self.unknown_scopes = UnknownScopes::Refused;
+        self
+    }
+
+    /// With a box on the consent page, for pre-registered clients and those with a client ID metadata
+    /// document that return to an `https` address: not to be asked again for the same access, in the
+    /// same browser, for this long. Whole seconds from a minute to a year.
+    ///
+    /// It counts while the same user has a live grant of the client, and no page of another site
+    /// began the login.
+    ///
+    /// # Security
+    ///
+    /// The user's consent is what stands between a client and the upstream, which may not ask for our
+    /// own client again. Leave this off where browsers are shared.
+    pub const fn with_remembered_consent(mut self, lifetime: Duration) -> Self {
+        self.remembered_consent = Some(lifetime);
         self
     }
 
