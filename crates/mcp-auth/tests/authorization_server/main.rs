@@ -46,6 +46,7 @@ mod redirect;
 mod register;
 mod resource_and_scope;
 mod revoke;
+mod sign_out;
 mod signer;
 mod storage;
 mod stored_registrations;
