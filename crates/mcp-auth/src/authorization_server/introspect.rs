@@ -33,14 +33,16 @@ async fn answered(
     let form = form_body::read(request).map_err(refused)?;
     let client = authenticate(server, request, &form).await?;
     // RFC 7662 §2.1: whoever asks has proved to be one of those who may.
-    if !client.is_confidential() || !server.introspection.contains(client.id()) {
+    let resources = server.introspection.resources_of(client.id());
+    if !client.is_confidential() || resources.is_empty() {
         return Err(TokenError::Refused(
             OAuthErrorCode::UnauthorizedClient,
             "the client may not ask about tokens",
         ));
     }
     let token = AccessToken::new(form.get("token").ok_or(refused("no token"))?);
-    for resource in &server.resources {
+    // A token of another resource is nothing to this caller (RFC 7662 §4).
+    for resource in resources {
         match server.tokens.verify(&token, resource).await {
             Ok(principal) => {
                 return Ok(response::json(

@@ -14,7 +14,8 @@ use crate::{
     BuildError,
     access_token::{AccessTokenForm, Dpop, GrantsSettings, SigningKeys},
     authorization_server::{
-        Admission, AdmitEveryone, ConsentRule, EnterpriseIssuer, Lifetimes, RateLimits,
+        Admission, AdmitEveryone, ConsentRule, EnterpriseIssuer, IntrospectionClient, Lifetimes,
+        RateLimits,
         clients::{ClientDocuments, ClientResolver, PreregisteredClients, StoredRegistrations},
         pages::{Pages, ScopeDescriptions},
     },
@@ -46,7 +47,7 @@ pub struct ShimBuilder<T> {
     scope_descriptions: ScopeDescriptions,
     preregistered: Option<PreregisteredClients>,
     further_clients: Vec<Arc<dyn ClientResolver>>,
-    introspection: Vec<ClientId>,
+    introspection: Vec<IntrospectionClient>,
     registration: bool,
     documents: Option<ClientDocuments>,
     token_endpoint_audience: bool,
