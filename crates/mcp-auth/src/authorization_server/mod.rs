@@ -56,6 +56,7 @@ mod bearer;
 mod callback;
 mod client_configuration;
 pub mod clients;
+mod combining;
 mod connected_apps;
 mod consent;
 mod cookies;
