@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Grant, Grants, LoadedGrant, grants::is_redeemed};
 use crate::{
     oauth::{ClientId, ResourceIdentifier, Scopes, Timestamp},
-    store::{IndexName, RecordKey, StoreError},
+    store::{Cursor, IndexName, RecordKey, StoreError},
 };
 
 /// What can be told of a grant; nothing in it opens anything.
@@ -32,7 +32,21 @@ pub struct GrantSummary {
     pub expires_at: Timestamp,
 }
 
+/// One page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GrantPage {
+    /// The grants; there may be none although further pages follow.
+    pub grants: Vec<GrantSummary>,
+    /// Where to go on; none when this was the last page.
+    pub next: Option<Cursor>,
+}
+
 /// Lists and ends the live grants of one server, also from another task.
+///
+/// Listed is what somebody holds tokens of; ended, and counted, is also what waits for its code to be
+/// redeemed. A login that is still at the upstream begins a grant of its own later: whether it may is
+/// for [`Admission`](crate::authorization_server::Admission) to say.
 ///
 /// The upstream is told of each grant that is ended, if it has a revocation endpoint (RFC 7009).
 /// Other processes see the end of a grant within the revocation bound.
@@ -55,16 +69,33 @@ impl GrantAdministration {
     ///
     /// When the store is away.
     pub async fn of_subject(&self, subject: &str) -> Result<Vec<GrantSummary>, StoreError> {
-        self.grants.list(&by_subject(subject)).await
+        self.grants.summaries(&by_subject(subject)).await
     }
 
-    /// The live grants of a client, for whichever users.
+    /// The live grants of a client, for whichever users. For a client with very many of them see
+    /// [`GrantAdministration::of_client_page`].
     ///
     /// # Errors
     ///
     /// When the store is away.
     pub async fn of_client(&self, client: &ClientId) -> Result<Vec<GrantSummary>, StoreError> {
-        self.grants.list(&by_client(client)).await
+        self.grants.summaries(&by_client(client)).await
+    }
+
+    /// At most 100 of the live grants of a client: the first, or those after the cursor that the page
+    /// before gave.
+    ///
+    /// Grants that begin or end meanwhile may be missing; every other one is on exactly one page.
+    ///
+    /// # Errors
+    ///
+    /// When the store is away.
+    pub async fn of_client_page(
+        &self,
+        client: &ClientId,
+        after: Option<&Cursor>,
+    ) -> Result<GrantPage, StoreError> {
+        self.grants.page(&by_client(client), after).await
     }
 
     /// Ends one grant of a user, by the name that [`GrantAdministration::of_subject`] gives; says
@@ -75,9 +106,7 @@ impl GrantAdministration {
     /// When the store is away.
     pub async fn revoke(&self, subject: &str, name: &str) -> Result<bool, StoreError> {
         let reason = "one grant of a user was ended";
-        self.grants
-            .revoke_named(&by_subject(subject), name, reason)
-            .await
+        self.grants.end_named(subject, name, reason).await
     }
 
     /// Ends every grant of a user; says how many there were.
@@ -87,7 +116,7 @@ impl GrantAdministration {
     /// When the store is away; some of the grants may be ended by then.
     pub async fn revoke_all_of_subject(&self, subject: &str) -> Result<usize, StoreError> {
         let reason = "the operator ended a user's grants";
-        self.grants.revoke_all(&by_subject(subject), reason).await
+        self.grants.end_all(&by_subject(subject), reason).await
     }
 
     /// Ends every grant of a client, for whichever users; says how many there were.
@@ -97,15 +126,14 @@ impl GrantAdministration {
     /// When the store is away; some of the grants may be ended by then.
     pub async fn revoke_all_of_client(&self, client: &ClientId) -> Result<usize, StoreError> {
         let reason = "the operator ended a client's grants";
-        self.grants.revoke_all(&by_client(client), reason).await
+        self.grants.end_all(&by_client(client), reason).await
     }
 
-    /// Ends everything a client was granted, also where its code was not redeemed yet.
+    /// The same, because the client itself is no more.
     #[cfg(feature = "authorization-server")]
     pub(crate) async fn end_client(&self, client: &ClientId) -> Result<(), StoreError> {
         let reason = "the registration of its client was ended";
-        let found = self.grants.with_unredeemed(&by_client(client)).await?;
-        self.grants.end_each(found, reason).await?;
+        self.grants.end_all(&by_client(client), reason).await?;
         Ok(())
     }
 }
@@ -118,6 +146,8 @@ fn by_client(client: &ClientId) -> IndexName {
     IndexName::new("client", client.as_str().as_bytes())
 }
 
+// Page by page: of a client with a million users no more than a page is in memory at a time, and what
+// leaves a page without having been ended are summaries, never the upstream's tokens.
 impl Grants {
     /// Whether a user has a live grant of this client for this resource.
     #[cfg(feature = "authorization-server")]
@@ -127,111 +157,150 @@ impl Grants {
         client: &ClientId,
         resource: &ResourceIdentifier,
     ) -> Result<bool, StoreError> {
-        let grants = self.under(&by_subject(subject)).await?;
-        let mut grants = grants.iter().map(|(_, loaded)| &loaded.value);
-        Ok(grants.any(|grant| grant.client == *client && grant.resource == *resource))
+        let index = by_subject(subject);
+        let mut after = None;
+        loop {
+            let page = self.page(&index, after.as_ref()).await?;
+            let mut grants = page.grants.iter();
+            if grants.any(|grant| grant.client == *client && grant.resource == *resource) {
+                return Ok(true);
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(false),
+            }
+        }
     }
 
-    /// The live grants under an index name.
-    async fn list(&self, index: &IndexName) -> Result<Vec<GrantSummary>, StoreError> {
-        let found = self.under(index).await?;
-        Ok(found
-            .into_iter()
-            .map(|(key, loaded)| summary(&key, loaded))
-            .collect())
+    async fn summaries(&self, index: &IndexName) -> Result<Vec<GrantSummary>, StoreError> {
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.page(index, after.as_ref()).await?;
+            all.extend(page.grants);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// Some of the grants under an index name, without those that wait for their code.
+    async fn page(
+        &self,
+        index: &IndexName,
+        after: Option<&Cursor>,
+    ) -> Result<GrantPage, StoreError> {
+        let page = self.records.list(index, after, PAGE).await?;
+        let mut grants = Vec::new();
+        for key in &page.keys {
+            if let Some(loaded) = self.records.load::<Grant>(key).await?
+                && is_redeemed(&loaded.value)
+            {
+                grants.push(summary(key, loaded));
+            }
+        }
+        Ok(GrantPage {
+            grants,
+            next: page.next,
+        })
     }
 
     /// Ends every grant under an index name; says how many there were.
-    async fn revoke_all(
-        &self,
-        index: &IndexName,
-        reason: &'static str,
-    ) -> Result<usize, StoreError> {
-        let found = self.under(index).await?;
-        self.end_each(found, reason).await
+    async fn end_all(&self, index: &IndexName, reason: &'static str) -> Result<usize, StoreError> {
+        let mut count = 0;
+        let mut after = None;
+        loop {
+            let page = self.records.list(index, after.as_ref(), PAGE).await?;
+            count += self.end_each(&page.keys, reason).await?;
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(count),
+            }
+        }
     }
 
-    /// Ends the one grant of this name under an index name; says whether there was one.
-    async fn revoke_named(
+    /// Ends the grant of this name, if it is this user's; says whether there was one.
+    async fn end_named(
         &self,
-        index: &IndexName,
+        subject: &str,
         name: &str,
         reason: &'static str,
     ) -> Result<bool, StoreError> {
-        for (key, loaded) in self.under(index).await? {
-            if key.to_string() == name {
-                self.end(&key, &loaded.value, reason).await?;
-                self.tell_upstream([loaded.value]);
-                return Ok(true);
-            }
+        let Some(key) = RecordKey::from_text(name) else {
+            return Ok(false);
+        };
+        let Some(loaded) = self.records.load::<Grant>(&key).await? else {
+            return Ok(false);
+        };
+        let grant = loaded.value;
+        if grant.subject != subject {
+            return Ok(false);
         }
-        Ok(false)
+        let ended = self.end(&key, Some(&grant), reason).await;
+        self.cache.clear();
+        ended?;
+        self.tell_upstream([grant]);
+        Ok(true)
     }
 
-    /// The grants under an index name that somebody can use.
-    async fn under(&self, index: &IndexName) -> Result<Vec<(RecordKey, LoadedGrant)>, StoreError> {
-        let mut found = self.with_unredeemed(index).await?;
-        found.retain(|(_, loaded)| is_redeemed(&loaded.value));
-        Ok(found)
-    }
-
-    /// The same, and those that wait for their code.
-    async fn with_unredeemed(
-        &self,
-        index: &IndexName,
-    ) -> Result<Vec<(RecordKey, LoadedGrant)>, StoreError> {
-        let mut found = Vec::new();
-        let mut cursor = None;
-        loop {
-            let page = self.records.list(index, cursor.as_ref(), PAGE).await?;
-            for key in page.keys {
-                if let Some(loaded) = self.records.load::<Grant>(&key).await? {
-                    found.push((key, loaded));
-                }
-            }
-            match page.next {
-                Some(next) => cursor = Some(next),
-                None => return Ok(found),
-            }
-        }
-    }
-
-    /// Ends these grants and tells the upstream of those that were; says how many there were.
+    /// Ends the grants under these keys and tells the upstream; says how many there were.
     async fn end_each(
         &self,
-        found: Vec<(RecordKey, LoadedGrant)>,
+        keys: &[RecordKey],
         reason: &'static str,
     ) -> Result<usize, StoreError> {
         let mut ended = Vec::new();
         let mut result = Ok(());
-        for (key, loaded) in found {
-            result = self.end(&key, &loaded.value, reason).await;
-            if result.is_err() {
-                break;
+        for key in keys {
+            match self.end_if_there(key, reason).await {
+                Ok(found) => ended.extend(found),
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
             }
-            ended.push(loaded.value);
         }
+        // Once for all of them, and also where the store went away: those before that are ended. It
+        // has to be everything, because a hashed key does not say what the cache knows a grant by.
+        self.cache.clear();
         let count = ended.len();
-        self.tell_upstream(ended);
+        self.tell_upstream(ended.into_iter().filter_map(|ended| ended.grant));
         result.map(|()| count)
+    }
+
+    /// Ends what lies under a key, also what cannot be read: a key that is not known here today may
+    /// be known again tomorrow.
+    async fn end_if_there(
+        &self,
+        key: &RecordKey,
+        reason: &'static str,
+    ) -> Result<Option<Ended>, StoreError> {
+        let loaded = self.records.load::<Grant>(key).await?;
+        if loaded.is_none() && !self.records.exists(key).await? {
+            return Ok(None);
+        }
+        let grant = loaded.map(|loaded| loaded.value);
+        self.end(key, grant.as_ref(), reason).await?;
+        Ok(Some(Ended { grant }))
     }
 
     async fn end(
         &self,
         key: &RecordKey,
-        grant: &Grant,
+        grant: Option<&Grant>,
         reason: &'static str,
     ) -> Result<(), StoreError> {
         self.records.remove(key).await?;
-        // An index holds hashed keys, which do not say what the cache knows the grant by.
-        self.cache.clear();
-        tracing::info!(
-            event = "grant_revoked",
-            reason,
-            client = grant.client.as_str()
-        );
+        let client = grant.map(|grant| grant.client.as_str());
+        tracing::info!(event = "grant_revoked", reason, client);
         Ok(())
     }
+}
+
+/// A grant that was ended, if it could be read.
+struct Ended {
+    grant: Option<Grant>,
 }
 
 fn summary(key: &RecordKey, loaded: LoadedGrant) -> GrantSummary {

@@ -33,7 +33,7 @@ pub use dpop::{Dpop, ProofVerifier};
 #[cfg(feature = "authorization-server")]
 pub(crate) use grant::{CodeState, Grant, GrantHandle, Key, RefreshState, UpstreamState};
 #[cfg(feature = "authorization-server")]
-pub use grant_administration::{GrantAdministration, GrantSummary};
+pub use grant_administration::{GrantAdministration, GrantPage, GrantSummary};
 #[cfg(feature = "authorization-server")]
 pub(crate) use grants::{Grants, GrantsSettings, LoadedGrant, code_key};
 #[cfg(feature = "authorization-server")]

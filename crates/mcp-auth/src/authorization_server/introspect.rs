@@ -34,7 +34,8 @@ async fn answered(
     let authenticated = authenticate(server, request, &form).await?;
     let client = authenticated.who();
     // RFC 7662 §2.1: whoever asks has proved to be one of those who may.
-    if !client.is_confidential() || !server.introspection.contains(client.id()) {
+    let resources = server.introspection.resources_of(client.id());
+    if !client.is_confidential() || resources.is_empty() {
         return Err(TokenError::Refused(
             OAuthErrorCode::UnauthorizedClient,
             "the client may not ask about tokens",
@@ -42,7 +43,8 @@ async fn answered(
     }
     let token = AccessToken::new(form.get("token").ok_or(refused("no token"))?);
     authenticated.spent(server).await?;
-    for resource in &server.resources {
+    // A token of another resource is nothing to this caller (RFC 7662 §4).
+    for resource in resources {
         match server.tokens.verify(&token, resource).await {
             Ok(principal) => {
                 return Ok(response::json(

@@ -30,15 +30,25 @@ pub(super) fn metadata(server: &AuthorizationServer) -> Response<Bytes> {
         .push("private_key_jwt".into());
     let methods = json!(document.token_endpoint_auth_methods_supported);
     if !server.introspection.is_empty() {
-        let secrets = json!(["client_secret_post", "client_secret_basic"]);
         let endpoint = json!(url(paths::INTROSPECT));
-        document.other.extend([
-            ("introspection_endpoint".to_owned(), endpoint),
-            (
-                "introspection_endpoint_auth_methods_supported".to_owned(),
-                secrets,
-            ),
+        // Whoever asks has to prove itself, so `none` is not among them.
+        let methods = json!([
+            "client_secret_post",
+            "client_secret_basic",
+            "private_key_jwt"
         ]);
+        let algorithms = json!(SIGNING_ALGORITHM_NAMES);
+        let named: [(&str, Value); 3] = [
+            ("introspection_endpoint", endpoint),
+            ("introspection_endpoint_auth_methods_supported", methods),
+            (
+                "introspection_endpoint_auth_signing_alg_values_supported",
+                algorithms,
+            ),
+        ];
+        document
+            .other
+            .extend(named.map(|(name, value)| (name.to_owned(), value)));
     }
     if let Some(pushed) = &server.pushed {
         document.other.extend([

@@ -45,7 +45,7 @@
 //! `/authorize` from 6 on; a request that was pushed has the latter again when the browser brings it.
 //!
 //! `/revoke` has the token endpoint's checks 1, 2, 4 and 5, then whether the token is this client's;
-//! `/introspect` has the same, then whether this client may ask.
+//! `/introspect` has the same, then whether this client may ask, and about which resources.
 //!
 //! Until a redirection URI is known to be registered a refusal is a page, after it a redirect. Each
 //! step needs the value that the step before leaves behind, so none can be left out.
@@ -58,6 +58,7 @@ mod bearer;
 mod callback;
 mod client_configuration;
 pub mod clients;
+mod combining;
 mod connected_apps;
 mod consent;
 mod cookies;
@@ -68,6 +69,7 @@ mod form_body;
 pub(crate) mod fuzz;
 mod initial_access_token;
 mod introspect;
+mod introspection_client;
 mod invisible;
 mod jwks;
 mod lifetimes;
@@ -101,6 +103,8 @@ pub(crate) use dynamic_registration::DynamicRegistration;
 pub use enterprise::EnterpriseIssuer;
 pub(crate) use enterprise::TrustedIssuers;
 pub(crate) use initial_access_token::InitialAccessTokens;
+pub use introspection_client::IntrospectionClient;
+pub(crate) use introspection_client::{ARGUMENT as INTROSPECTION_CLIENTS, Introspection};
 pub(crate) use lifetimes::Lifetimes;
 pub(crate) use limits::Limits;
 pub use limits::RateLimits;
@@ -111,7 +115,7 @@ pub(crate) use remembered_consent::RememberedConsents;
 use crate::{
     access_token::{Grants, OwnTokens, ProofTarget, ProofVerifier},
     net::{EndpointSet, empty, open_to_everyone, preflight_for_everyone},
-    oauth::{ClientId, Clock, Issuer, PublicUrl, Random, ResourceIdentifier, Scopes},
+    oauth::{Clock, Issuer, PublicUrl, Random, ResourceIdentifier, Scopes},
     store::{Records, Sealer},
     upstream::Upstream,
 };
@@ -141,8 +145,9 @@ pub(crate) struct AuthorizationServer {
     pub(crate) enterprise: TrustedIssuers,
     /// Whether identifiers may be URLs of documents.
     pub(crate) client_documents: bool,
-    /// The clients that may ask about tokens; the endpoint is there only if there are any.
-    pub(crate) introspection: Vec<ClientId>,
+    /// The clients that may ask about tokens, each about those of its resources; the endpoint is there
+    /// only if there are any.
+    pub(crate) introspection: Introspection,
     /// Requests can be pushed only if this is there.
     pub(crate) pushed: Option<PushedRequests>,
     pub(crate) pages: Arc<dyn Pages>,
@@ -210,6 +215,27 @@ pub(crate) mod paths {
     pub(crate) const JWKS: &str = "/jwks";
     pub(crate) const METADATA: &str = "/.well-known/oauth-authorization-server";
     pub(crate) const OPENID_METADATA: &str = "/.well-known/openid-configuration";
+    /// What the address of every document with a well-known place begins with (RFC 8615).
+    const WELL_KNOWN: &str = "/.well-known/";
+
+    /// Whether a path is ours, whatever is turned on at the moment: no MCP endpoint can be there.
+    pub(crate) fn is_taken(path: &str) -> bool {
+        let taken = [
+            AUTHORIZE,
+            PAR,
+            TOKEN,
+            REGISTER,
+            REVOKE,
+            INTROSPECT,
+            CONSENT,
+            CALLBACK,
+            CONNECTED_APPS,
+            SIGNED_OUT,
+            JWKS,
+        ];
+        let below = [REGISTRATIONS, WELL_KNOWN];
+        taken.contains(&path) || below.iter().any(|start| path.starts_with(start))
+    }
 }
 
 #[async_trait]

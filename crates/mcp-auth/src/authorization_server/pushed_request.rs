@@ -94,13 +94,10 @@ impl PushedRequests {
         }
         let form = Form::parse(content.parameters.as_bytes());
         let form = form.map_err(|_| refuse("request_uri of another version"))?;
-        let used = server
-            .records
-            .load::<()>(&content.request.used_marker())
-            .await;
+        let used = server.records.exists(&content.request.used_marker()).await;
         match used {
-            Ok(None) => Ok((form, content.request)),
-            Ok(Some(_)) => Err(refuse("request_uri was used")),
+            Ok(false) => Ok((form, content.request)),
+            Ok(true) => Err(refuse("request_uri was used")),
             Err(error) => {
                 tracing::error!(event = "store_unavailable", fault = "server", reason = %Causes(&error));
                 Err(AuthorizeError::Page(

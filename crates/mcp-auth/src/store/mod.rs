@@ -155,6 +155,13 @@ impl RecordKey {
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
+
+    /// A key from what it is displayed as.
+    #[cfg(feature = "authorization-server")]
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        Some(Self(bytes.try_into().ok()?))
+    }
 }
 
 /// A hashed name under which several records are listed.

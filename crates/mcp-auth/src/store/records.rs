@@ -72,6 +72,14 @@ impl Records {
         }))
     }
 
+    /// Whether a record stands under this key, also one that cannot be read: for marks that say that
+    /// something is over, which must not be undone by a key that is not known here.
+    pub(crate) async fn exists(&self, key: &RecordKey) -> Result<bool, StoreError> {
+        let found = self.store.load(key).await?;
+        let now = self.clock.now();
+        Ok(found.is_some_and(|found| now < found.record.expires_at))
+    }
+
     pub(crate) async fn replace<T: Serialize + Sync>(
         &self,
         key: &RecordKey,

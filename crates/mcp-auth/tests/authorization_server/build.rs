@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use mcp_auth::{
     BuildError, DcrShim,
-    authorization_server::clients::PreregisteredClients,
+    authorization_server::{IntrospectionClient, clients::PreregisteredClients},
     oauth::{
-        AuthorizationCode, CodeVerifier, Issuer, PublicUrl, RefreshToken, ResourceIdentifier,
-        Scopes,
+        AuthorizationCode, ClientId, CodeVerifier, Issuer, PublicUrl, RefreshToken,
+        ResourceIdentifier, Scopes,
     },
     store::{Capabilities, KeyRing},
     tier::ShimBuilder,
@@ -132,6 +132,101 @@ async fn a_client_that_must_push_needs_somewhere_to_push_to() {
     assert!(on.build().is_ok());
 }
 
+/// CFG-05. An MCP endpoint there would never be reached, or hide what hosts look for.
+#[tokio::test]
+async fn an_mcp_endpoint_at_a_path_of_the_authorization_server_is_not_built() {
+    for taken in [
+        "/authorize",
+        "/par",
+        "/token",
+        "/register",
+        "/register/mcp",
+        "/revoke",
+        "/introspect",
+        "/consent",
+        "/callback",
+        "/connected-apps",
+        "/connected-apps/signed-out",
+        "/jwks",
+        "/.well-known/mcp",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-protected-resource",
+        "/.well-known/oauth-protected-resource/mcp",
+        "/.well-known/openid-configuration",
+    ] {
+        for wrong in [local().with_mcp_path(taken), local().with_resource(taken)] {
+            let said = refusal(wrong);
+            assert!(said.starts_with("path: ") && said.contains(taken), "{said}");
+        }
+    }
+    for free in ["/", "/mcp", "/tokens", "/api/token", "/registers"] {
+        assert!(local().with_mcp_path(free).build().is_ok(), "{free}");
+    }
+}
+
+/// INT-01, INT-08, CFG-05.
+#[tokio::test]
+async fn whoever_could_never_ask_about_tokens_is_not_built() {
+    let clients = || {
+        PreregisteredClients::parse_json(
+            r#"[{ "client_id": "notes", "client_secret": "a secret of the resource server",
+                  "redirect_uris": ["https://notes.example/cb"] },
+                { "client_id": "public", "redirect_uris": ["https://public.example/cb"] }]"#,
+        )
+        .unwrap()
+    };
+    let id = |id| ClientId::parse(id).unwrap();
+    let knowing = || local().with_preregistered_clients(clients());
+    let serving = |paths: &[&str]| IntrospectionClient::serving(id("notes"), paths.iter().copied());
+    for (wrong, said) in [
+        (
+            local().with_introspection_by([id("notes")]),
+            "not among the preregistered clients",
+        ),
+        (
+            knowing().with_introspection_by([id("noets")]),
+            "`noets` is not among the preregistered clients",
+        ),
+        (
+            knowing().with_introspection_by([id("public")]),
+            "neither a client_secret nor jwks",
+        ),
+        (
+            knowing()
+                .with_resource("/mail")
+                .with_introspection_by([id("notes")]),
+            "which of the MCP endpoints",
+        ),
+        (
+            knowing().with_introspection_by([serving(&["/mail"])]),
+            "/mail, where there is no MCP endpoint",
+        ),
+        (
+            knowing().with_introspection_by([serving(&[])]),
+            "serves no MCP endpoint",
+        ),
+    ] {
+        let refused = refusal(wrong);
+        assert!(refused.starts_with("introspection clients"), "{refused}");
+        assert!(refused.contains(said), "{said}: {refused}");
+    }
+    let plain = knowing().with_introspection_by([id("notes")]);
+    assert!(plain.build().is_ok());
+    let named = knowing()
+        .with_resource("/mail")
+        .with_introspection_by([serving(&["/mail", "/mcp"])]);
+    assert!(named.build().is_ok());
+    let at_the_root = knowing()
+        .with_mcp_path("/")
+        .with_introspection_by([serving(&["/"])]);
+    assert!(at_the_root.build().is_ok());
+    // Who is a client there can be told only when one comes.
+    let elsewhere = local()
+        .with_clients(Arc::new(clients()))
+        .with_introspection_by([id("notes")]);
+    assert!(elsewhere.build().is_ok());
+}
+
 #[tokio::test]
 async fn an_argument_that_cannot_be_used_is_named() {
     let second = Duration::from_secs(1);
@@ -151,6 +246,11 @@ async fn an_argument_that_cannot_be_used_is_named() {
         (
             local().with_revocation_bound(3601 * second),
             "revocation bound",
+        ),
+        (local().serve_until(86_401 * second), "serve until"),
+        (
+            local().serve_until(Duration::from_millis(1500)),
+            "serve until",
         ),
         (local().with_scopes(Scopes::empty()), "scopes"),
         (

@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use http::Method;
-use mcp_auth::{authorization_server::clients::PreregisteredClients, oauth::ClientId};
+use jsonwebtoken::Algorithm;
+use mcp_auth::{
+    authorization_server::{IntrospectionClient, clients::PreregisteredClients},
+    oauth::{ClientId, Clock},
+};
 use serde_json::{Value, json};
 
 use crate::{
     client::{Answer, Client, Parameters, answer, basic, get, send, token},
     harness::Server,
+    signer::Signer,
 };
 
 const SECRET: &str = "a secret of the resource server";
@@ -112,6 +117,102 @@ async fn of_anything_else_nothing_is_told() {
         assert_eq!(ask(&server, nothing).await, json!({ "active": false }));
     }
     assert_eq!(ask(&server, &refreshed.access).await["active"], true);
+}
+
+/// INT-03. A resource server is told of what is meant for it, and of nothing that is for its neighbours.
+#[tokio::test]
+async fn a_token_of_another_resource_is_nothing_to_the_caller() {
+    const RESOURCES: [&str; 3] = ["/mcp", "/notes", "/mail"];
+    let clients = ["of-notes", "of-both"].map(|id| {
+        json!({ "client_id": id, "client_secret": SECRET, "redirect_uris": ["https://rs.example/cb"] })
+    });
+    let clients = PreregisteredClients::parse_json(&json!(clients).to_string()).unwrap();
+    let serving = |id, paths: &[&str]| {
+        IntrospectionClient::serving(ClientId::parse(id).unwrap(), paths.iter().copied())
+    };
+    let server = Server::builder(move |tier| {
+        tier.with_resource("/notes")
+            .with_resource("/mail")
+            .with_preregistered_clients(clients)
+            .with_introspection_by([
+                serving("of-notes", &["/notes"]),
+                serving("of-both", &["/notes"]),
+                serving("of-both", &["/mail"]),
+            ])
+    })
+    .start()
+    .await;
+    let client = Client::public(&server).await;
+    for resource in RESOURCES {
+        let url = server.url(resource);
+        let request = client.request(&server).with("resource", &url);
+        let code = client.code_for(&server, &request).await;
+        let redemption = client.redemption(&server, &code).with("resource", &url);
+        let tokens = token(&server, &redemption).await.tokens();
+        for (asking, served) in [
+            ("of-notes", ["/notes"].as_slice()),
+            ("of-both", &["/notes", "/mail"]),
+        ] {
+            let told = ask_as(&server, asking, SECRET, &tokens.access).await.json();
+            if served.contains(&resource) {
+                assert_eq!(told["active"], true, "{asking} {resource}");
+                assert_eq!(told["aud"], url);
+            } else {
+                assert_eq!(told, json!({ "active": false }), "{asking} {resource}");
+            }
+        }
+    }
+}
+
+/// INT-01.
+#[tokio::test]
+async fn a_resource_server_may_prove_itself_with_a_signature() {
+    let signer = Signer::generate(Algorithm::ES256, "k1");
+    let clients = json!([{ "client_id": "signing", "jwks": signer.jwks(),
+        "redirect_uris": ["https://rs.example/cb"] }]);
+    let clients = PreregisteredClients::parse_json(&clients.to_string()).unwrap();
+    let signing = ClientId::parse("signing").unwrap();
+    let server = Server::builder(|tier| {
+        tier.with_preregistered_clients(clients)
+            .with_introspection_by([signing])
+    })
+    .start()
+    .await;
+    let metadata = get(&server, "/.well-known/oauth-authorization-server")
+        .await
+        .json();
+    assert_eq!(
+        metadata["introspection_endpoint_auth_methods_supported"],
+        json!([
+            "client_secret_post",
+            "client_secret_basic",
+            "private_key_jwt"
+        ])
+    );
+    let algorithms = &metadata["introspection_endpoint_auth_signing_alg_values_supported"];
+    assert_eq!(
+        algorithms,
+        &metadata["token_endpoint_auth_signing_alg_values_supported"]
+    );
+    assert!(algorithms.as_array().unwrap().contains(&json!("ES256")));
+
+    let client = Client::public(&server).await;
+    let access = client.tokens(&server).await.access;
+    let now = server.clock.now().as_seconds();
+    let assertion = signer.sign(&json!({ "iss": "signing", "sub": "signing",
+        "aud": server.issuer(), "iat": now, "exp": now + 60, "jti": "asked once" }));
+    let form = Parameters::default()
+        .and("token", &access)
+        .and(
+            "client_assertion_type",
+            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        )
+        .and("client_assertion", &assertion);
+    let request = send(&server, Method::POST, "/introspect")
+        .header("content-type", "application/x-www-form-urlencoded");
+    let told = answer(request.body(form.encoded())).await;
+    assert_eq!(told.status, 200, "{}", told.body);
+    assert_eq!(told.json()["active"], true);
 }
 
 /// INT-01.

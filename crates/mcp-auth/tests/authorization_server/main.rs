@@ -47,6 +47,7 @@ mod register;
 mod remembered_consent;
 mod resource_and_scope;
 mod revoke;
+mod sign_out;
 mod signer;
 mod storage;
 mod stored_registrations;

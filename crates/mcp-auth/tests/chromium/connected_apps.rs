@@ -141,6 +141,34 @@ async fn its_pages_fit_are_readable_and_leave_the_console_silent() {
     looks("signed out").await;
 }
 
+/// Of a client that names itself only some of the marks are kept, and there it is the number that
+/// counts; what the operator wrote down is shown as it is, and there only the frame can hold it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_full_of_combining_marks_stays_in_its_frame() {
+    let Some(browser) = Chromium::start().await else {
+        return;
+    };
+    let piled_up = format!("Cursor{} app", "\u{301}\u{310}\u{336}\u{359}".repeat(40));
+    let site = Site::start_knowing(&piled_up).await;
+    site.connect_known().await;
+    site.connect(&piled_up).await;
+    site.visit(&browser).await;
+    for width in [1280, 390, 320] {
+        browser.set_viewport(width, 800).await;
+        let mut measured = browser.run(WIDTHS).await;
+        // Inside the frame it is as long as it is.
+        measured["outside"].take();
+        let fits = json!({ "scroll": width, "inner": width, "outside": null, "cut": [] });
+        assert_eq!(measured, fits);
+    }
+    let marks = "return [...document.querySelectorAll('h2')]
+        .map(e => [...e.textContent].filter(c => /\\p{M}/u.test(c)).length).sort((a, b) => a - b)";
+    assert_eq!(browser.run(marks).await, json!([8, 160]));
+    let clipped = "return [...document.querySelectorAll('h2')]
+        .every(e => getComputedStyle(e).overflow === 'hidden')";
+    assert_eq!(browser.run(clipped).await, json!(true));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn its_policy_stops_scripts_and_frames() {
     let Some(browser) = Chromium::start().await else {

@@ -17,6 +17,7 @@ use mcp_auth::{
     DcrShim, Tier,
     authorization_server::{
         AdmissionRule,
+        clients::PreregisteredClients,
         pages::{Accent, Accents, BuiltInPages, HelpLink, Logo, LogoKind, ScopeDescriptions},
     },
     oauth::{ClientSecret, PublicUrl, Scopes},
@@ -55,6 +56,14 @@ impl Site {
         let nobody = AdmissionRule::subjects(["nobody"]);
         let nobody = nobody.with_words("Ask it-help@recipes.example for access.");
         Self::start_with("localhost", |tier| tier.with_admission(Arc::new(nobody))).await
+    }
+
+    /// With a client that the operator knows, under this name.
+    pub(crate) async fn start_knowing(client_name: &str) -> Self {
+        let known = json!([{ "client_id": KNOWN, "client_name": client_name,
+            "redirect_uris": ["http://127.0.0.1/callback"] }]);
+        let known = PreregisteredClients::parse_json(&known.to_string()).unwrap();
+        Self::start_with("localhost", |tier| tier.with_preregistered_clients(known)).await
     }
 
     /// With an operator's own logo, colours and link.
@@ -120,7 +129,12 @@ impl Site {
             .body(metadata.to_string());
         let (status, registered) = answer(registered).await;
         assert_eq!(status, 201, "{registered}");
-        let client_id = registered["client_id"].as_str().unwrap().to_owned();
+        self.login_of(registered["client_id"].as_str().unwrap(), redirect_uri)
+    }
+
+    /// A login of a client that is known already.
+    fn login_of(&self, client_id: &str, redirect_uri: &str) -> Login {
+        let client_id = client_id.to_owned();
         let state = format!("state {} / ü", client_id.len());
         let mut url = Url::parse(&format!("{}/authorize", self.origin)).unwrap();
         url.query_pairs_mut()
@@ -147,12 +161,22 @@ impl Site {
     /// A client of this name that alice lets in, in another browser.
     pub(crate) async fn connect(&self, client_name: &str) {
         let login = self.login(client_name).await;
+        self.let_in(&login).await;
+    }
+
+    /// The client that the operator knows, see [`Site::start_knowing`], let in by alice.
+    pub(crate) async fn connect_known(&self) {
+        let login = self.login_of(KNOWN, &self.host.redirect_uri());
+        self.let_in(&login).await;
+    }
+
+    async fn let_in(&self, login: &Login) {
         let redirect_uri = self.host.redirect_uri();
         let mut browser = mcp_auth_testkit::Browser::new();
         let approve = mcp_auth_testkit::browser::Decision::Approve;
         let callback = browser.walk(&login.url, &redirect_uri, approve).await;
         let callback = callback.unwrap();
-        let (status, answer) = self.redeem(&login, callback.code().unwrap()).await;
+        let (status, answer) = self.redeem(login, callback.code().unwrap()).await;
         assert_eq!(status, 200, "{answer}");
     }
 
@@ -315,6 +339,8 @@ async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
 
 /// A pot; the script in it must not run.
 const LOGO: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" width="32" height="32"><script>window.ran=1</script><path d="M4 12h24v10a6 6 0 0 1-6 6H10a6 6 0 0 1-6-6z" fill="#8c1d40"/><path d="M2 9h28M16 5v4" stroke="#ffc627" stroke-width="3" stroke-linecap="round"/></svg>"##;
+
+const KNOWN: &str = "known-to-the-operator";
 
 /// The pair of RFC 7636, appendix B.
 const CODE_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";

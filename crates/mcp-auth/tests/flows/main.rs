@@ -10,6 +10,7 @@
 mod access_tokens;
 mod clock_jumps;
 mod corrupt_records;
+mod grant_administration;
 mod instances;
 mod key_rotation;
 #[path = "../proofs/mod.rs"]

@@ -82,7 +82,7 @@ impl PreregisteredClients {
     }
 
     /// What the operator wrote down of this client.
-    pub(in crate::authorization_server) fn get(&self, id: &ClientId) -> Option<&Client> {
+    pub(crate) fn get(&self, id: &ClientId) -> Option<&Client> {
         self.0.get(id)
     }
 

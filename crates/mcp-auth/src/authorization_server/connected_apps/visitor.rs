@@ -1,5 +1,7 @@
 //! Who is signed in to the page: sealed in a cookie, for ten minutes.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use serde::{Deserialize, Serialize};
@@ -31,6 +33,8 @@ pub(super) struct Visitor {
 
 /// What seals a visitor's cookie to its purpose, beside the key.
 const ASSOCIATED: &[u8] = b"";
+/// How much longer than the visit the record stays that says it was ended.
+const EDGE: Duration = Duration::from_secs(60);
 /// Characters of a name that are kept.
 const MAX_NAME: usize = 100;
 
@@ -58,8 +62,8 @@ impl Visitor {
         let Some(visitor) = Self::opened(server, apps, sent) else {
             return Ok(None);
         };
-        let ended = server.records.load::<()>(&visitor.ended_marker()).await?;
-        Ok(ended.is_none().then_some(visitor))
+        let ended = server.records.exists(&visitor.ended_marker()).await?;
+        Ok((!ended).then_some(visitor))
     }
 
     fn opened(
@@ -94,7 +98,8 @@ impl Visitor {
         server: &AuthorizationServer,
         _: FormToken,
     ) -> Result<Response<Bytes>, StoreError> {
-        let until = self.signed_in_at.plus(Lifetimes::VISITOR);
+        // Longer than the visit itself: a request on its very edge still finds it.
+        let until = self.signed_in_at.plus(Lifetimes::VISITOR + EDGE);
         let marker = self.ended_marker();
         // There already: it was signed out of another tab at the same moment.
         let _ = server

@@ -33,6 +33,7 @@ pub struct SwitchedStore {
     state: Mutex<State>,
     written: Mutex<Vec<(RecordKey, Record)>>,
     swaps: AtomicUsize,
+    reads: AtomicUsize,
 }
 
 impl SwitchedStore {
@@ -42,6 +43,7 @@ impl SwitchedStore {
             state: Mutex::new(State::Up),
             written: Mutex::default(),
             swaps: AtomicUsize::new(0),
+            reads: AtomicUsize::new(0),
         }
     }
 
@@ -57,6 +59,11 @@ impl SwitchedStore {
     /// How many swaps succeeded so far.
     pub fn swaps(&self) -> usize {
         self.swaps.load(Ordering::SeqCst)
+    }
+
+    /// How many records and pages of listings were read so far.
+    pub fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
     }
 
     /// Everything that was ever written, in order.
@@ -119,6 +126,7 @@ impl Store for SwitchedStore {
 
     async fn load(&self, key: &RecordKey) -> Result<Option<Versioned>, StoreError> {
         self.reached().await?;
+        self.reads.fetch_add(1, Ordering::SeqCst);
         self.memory.load(key).await
     }
 
@@ -149,6 +157,7 @@ impl Store for SwitchedStore {
         limit: usize,
     ) -> Result<IndexPage, StoreError> {
         self.reached().await?;
+        self.reads.fetch_add(1, Ordering::SeqCst);
         self.memory.list(index, cursor, limit).await
     }
 

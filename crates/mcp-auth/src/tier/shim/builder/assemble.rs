@@ -10,7 +10,7 @@ use crate::{
     },
     authorization_server::{
         AuthorizationServer, ConnectedApps, ConsentRule, DynamicRegistration, InitialAccessTokens,
-        Limits, Proofs, PushedRequests, RememberedConsents,
+        Introspection, Limits, Proofs, PushedRequests, RememberedConsents,
         clients::{
             ClientResolvers, DynamicClients, RegisteredClients, StoredClients,
             document::DocumentContext,
@@ -36,6 +36,7 @@ impl<T: ShimTier> ShimBuilder<T> {
                 "consent can be left out on loopback only: users elsewhere must be asked".into(),
             ));
         }
+        self.check_paths()?;
         self.check_lifetimes()?;
         self.check_redirect_schemes()?;
         let documents = self.documents()?;
@@ -44,6 +45,7 @@ impl<T: ShimTier> ShimBuilder<T> {
         self.check_namespace()?;
         self.check_registration()?;
         self.check_pushed_requests()?;
+        self.check_introspection()?;
         let issuer = self
             .public_url
             .issuer()
@@ -101,6 +103,11 @@ impl<T: ShimTier> ShimBuilder<T> {
             .map(|path| resource_server(path))
             .collect();
         let resource_servers = ResourceServers::new(resource_server(&self.path)?, further?)?;
+        let resources: Vec<_> = resource_servers
+            .iter()
+            .map(|server| server.resource().clone())
+            .collect();
+        let introspection = Introspection::new(self.introspection, &resources)?;
         let dynamic = self.registration.then(|| {
             let rules = DynamicClients::new(&ring, &issuer, Arc::clone(&self.random))
                 .with_redirect_schemes(self.redirect_schemes.iter().cloned())
@@ -165,10 +172,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             .unwrap_or_else(|| self.public_url.authority().to_owned());
         let server = AuthorizationServer {
             issuer: issuer.clone(),
-            resources: resource_servers
-                .iter()
-                .map(|server| server.resource().clone())
-                .collect(),
+            resources,
             scopes,
             required_scopes,
             scope_descriptions: self.scope_descriptions,
@@ -179,7 +183,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             client_credentials: self.client_credentials,
             enterprise,
             token_endpoint_audience: self.token_endpoint_audience,
-            introspection: self.introspection,
+            introspection,
             pushed: self.pushed_requests.map(|required| PushedRequests {
                 sealer: sealer(Purpose::PushedRequest),
                 required,

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    authorization_server::{TrustedIssuers, clients::ClientDocuments},
+    authorization_server::{
+        INTROSPECTION_CLIENTS, TrustedIssuers, clients::ClientDocuments, paths,
+    },
     net::HttpClient,
     oauth::{AccessToken, Scopes},
     store::{KeyRing, Store},
@@ -38,6 +40,41 @@ impl<T: ShimTier> ShimBuilder<T> {
         Ok((offered, required))
     }
 
+    /// An MCP endpoint at a path of ours would never be reached, or hide what is there.
+    pub(super) fn check_paths(&self) -> Result<(), BuildError> {
+        let mut all = std::iter::once(&self.path).chain(&self.further_paths);
+        match all.find(|path| paths::is_taken(path)) {
+            None => Ok(()),
+            Some(path) => Err(BuildError::argument(
+                "path",
+                format!(
+                    "{} is an endpoint of the authorization server; choose another, such as /mcp",
+                    path.escape_debug()
+                ),
+            )),
+        }
+    }
+
+    /// Whoever asks about tokens is known and can prove to be who it is, as far as that can be told:
+    /// a resolver of the operator's own is asked only when a client comes.
+    pub(super) fn check_introspection(&self) -> Result<(), BuildError> {
+        for client in &self.introspection {
+            let known = self.preregistered.as_ref();
+            let reason = match known.and_then(|clients| clients.get(client.id())) {
+                Some(known) if known.is_confidential() => continue,
+                Some(_) => "has neither a client_secret nor jwks to prove itself with",
+                None if !self.further_clients.is_empty() => continue,
+                None => "is not among the preregistered clients",
+            };
+            let id = client.id().as_str().escape_debug();
+            return Err(BuildError::argument(
+                INTROSPECTION_CLIENTS,
+                format!("`{id}` {reason}"),
+            ));
+        }
+        Ok(())
+    }
+
     /// Lifetimes are whole seconds, and bounded by what the specifications say of them.
     pub(super) fn check_lifetimes(&self) -> Result<(), BuildError> {
         const DAY: u64 = 24 * 3600;
@@ -65,6 +102,13 @@ impl<T: ShimTier> ShimBuilder<T> {
                 366 * DAY,
             ),
             ("revocation bound", self.grants.revocation_bound, 0, 3600),
+            // No access token is older than a day, so nothing could be served for longer.
+            (
+                "serve until",
+                self.grants.serve_until.unwrap_or(Duration::ZERO),
+                0,
+                DAY,
+            ),
         ] {
             if value.subsec_nanos() != 0 || !(least..=most).contains(&value.as_secs()) {
                 return Err(BuildError::argument(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{ShimBuilder, ShimTier};
 use crate::{
     authorization_server::{
-        EnterpriseIssuer,
+        EnterpriseIssuer, IntrospectionClient,
         clients::{ClientDocuments, ClientResolver, PreregisteredClients, StoredRegistrations},
     },
     oauth::{AccessToken, ClientId, Timestamp},
@@ -19,13 +19,22 @@ impl<T: ShimTier> ShimBuilder<T> {
     }
 
     /// With clients that may ask about tokens at `/introspect` (RFC 7662): resource servers in other
-    /// processes, registered by the operator with a secret. Without any there is no such endpoint.
+    /// processes, registered by the operator with a secret or keys. Without any there is no such
+    /// endpoint.
+    ///
+    /// With one MCP endpoint their identifiers are enough. With several each says which of them it
+    /// serves, by [`IntrospectionClient::serving`].
     ///
     /// # Security
     ///
-    /// They learn who a token speaks for, and with which scopes.
-    pub fn with_introspection_by(mut self, clients: impl IntoIterator<Item = ClientId>) -> Self {
-        self.introspection.extend(clients);
+    /// They learn who a token speaks for, and with which scopes; of a token for a resource that they
+    /// do not serve they learn nothing.
+    pub fn with_introspection_by<C: Into<IntrospectionClient>>(
+        mut self,
+        clients: impl IntoIterator<Item = C>,
+    ) -> Self {
+        self.introspection
+            .extend(clients.into_iter().map(Into::into));
         self
     }
 

@@ -44,7 +44,7 @@ impl<T: ShimTier> ShimBuilder<T> {
         self
     }
 
-    /// Serves grants that were read at most this long ago while the store is away.
+    /// Serves grants that were read at most this long ago while the store is away; a day at most.
     ///
     /// # Security
     ///
