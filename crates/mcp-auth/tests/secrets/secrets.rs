@@ -10,7 +10,7 @@ use crate::{rig::Rig, search::Needles};
 #[derive(Default)]
 pub struct Secrets(Vec<(&'static str, String)>);
 
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 26] = [
     "access token",
     "signed access token",
     "refresh token",
@@ -20,6 +20,14 @@ const KINDS: [&str; 18] = [
     "client secret",
     "cookie",
     "consent form",
+    "form of our own page",
+    "pushed request",
+    "registration access token",
+    "initial access token",
+    "client assertion",
+    "identity assertion",
+    "proof of possession",
+    "nonce of a proof",
     "root key",
     "signing key",
     "upstream access token",
