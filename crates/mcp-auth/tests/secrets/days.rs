@@ -15,6 +15,7 @@ use mcp_auth_testkit::{
 use serde_json::json;
 
 use crate::{
+    further_days,
     rig::{KEY, Rig, Session, State},
     secrets::Secrets,
 };
@@ -30,6 +31,7 @@ pub async fn all(rig: &mut Rig, secrets: &mut Secrets) -> Session {
     visits(rig, secrets).await;
     upstream_outages(rig, secrets).await;
     store_outages(rig, secrets).await;
+    further_days::all(rig, secrets).await;
     signed_tokens(rig, secrets).await;
     let live = session(rig, secrets, public(rig)).await;
     secrets.add_upstream(rig);
@@ -101,7 +103,7 @@ fn public(rig: &Rig) -> ScriptedHost {
     rig.host()
 }
 
-fn confidential(rig: &Rig, method: &str) -> ScriptedHost {
+pub fn confidential(rig: &Rig, method: &str) -> ScriptedHost {
     let redirect_uri = "http://127.0.0.1:33418/callback";
     let body = json!({
         "client_name": "Confidential host",
@@ -114,7 +116,7 @@ fn confidential(rig: &Rig, method: &str) -> ScriptedHost {
 }
 
 /// A login whose every secret is noted.
-async fn session(rig: &Rig, secrets: &mut Secrets, mut host: ScriptedHost) -> Session {
+pub async fn session(rig: &Rig, secrets: &mut Secrets, mut host: ScriptedHost) -> Session {
     let (discovery, registration) = client(secrets, &host).await;
     let (authorization, code) = login(rig, secrets, &mut host, &discovery, &registration).await;
     let answer = host

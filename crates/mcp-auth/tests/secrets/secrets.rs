@@ -10,7 +10,7 @@ use crate::{rig::Rig, search::Needles};
 #[derive(Default)]
 pub struct Secrets(Vec<(&'static str, String)>);
 
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 28] = [
     "access token",
     "signed access token",
     "refresh token",
@@ -22,6 +22,14 @@ const KINDS: [&str; 20] = [
     "consent form",
     "visitor cookie",
     "visitor form",
+    "form of our own page",
+    "pushed request",
+    "registration access token",
+    "initial access token",
+    "client assertion",
+    "identity assertion",
+    "proof of possession",
+    "nonce of a proof",
     "root key",
     "signing key",
     "upstream access token",

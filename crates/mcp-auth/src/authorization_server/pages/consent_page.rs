@@ -20,7 +20,7 @@ pub struct ConsentPage<'a> {
     pub redirect_uri: ShownText<'a>,
     /// Whether the redirection URI leads to a program on the user's own machine.
     pub loopback: bool,
-    /// What the client asks for, in plain words.
+    /// What the client asks for, in plain words; never nothing, for such a request is refused.
     pub scopes: &'a [DescribedScope<'a>],
     /// What we ask for at the upstream.
     pub upstream_scopes: &'a [ShownText<'a>],

@@ -1,7 +1,7 @@
 //! Signed JSON (JOSE): algorithms, public keys, and the compact serialization (RFC 7515, 7517, 7518).
 //!
-//! Four algorithms, all of them asymmetric. What a signature covers can be read only through
-//! [`Compact::verified`], so nothing is used that was not verified.
+//! The algorithms are those of [`SigningAlgorithm`], all of them asymmetric. What a signature covers can
+//! be read only through [`Compact::verified`], so nothing is used that was not verified.
 
 mod algorithm;
 mod compact;
