@@ -146,8 +146,8 @@ fn by_client(client: &ClientId) -> IndexName {
     IndexName::new("client", client.as_str().as_bytes())
 }
 
-// Page by page: of a client with a million users no more than a page is in memory at a time, and what
-// leaves a page without having been ended are summaries, never the upstream's tokens.
+// Page by page: what stays of a page are summaries, and, of grants that were ended, what the upstream
+// has still to be told.
 impl Grants {
     /// Whether a user has a live grant of this client for this resource.
     #[cfg(feature = "authorization-server")]

@@ -17,6 +17,9 @@ pub struct IntrospectionClient {
 }
 
 impl IntrospectionClient {
+    /// What errors call it.
+    pub(crate) const ARGUMENT: &'static str = "introspection clients";
+
     /// A client that serves the MCP endpoints at these paths, and is told about tokens of no other.
     ///
     /// ```
@@ -81,7 +84,7 @@ fn served(
 ) -> Result<Vec<ResourceIdentifier>, BuildError> {
     let wrong = |reason: &str| {
         let id = client.id.as_str().escape_debug();
-        BuildError::argument(ARGUMENT, format!("`{id}` {reason}"))
+        BuildError::argument(IntrospectionClient::ARGUMENT, format!("`{id}` {reason}"))
     };
     match &client.paths {
         None if resources.len() > 1 => Err(wrong(
@@ -110,6 +113,3 @@ fn path_of(resource: &ResourceIdentifier) -> &str {
         path => path,
     }
 }
-
-/// What errors call it.
-pub(crate) const ARGUMENT: &str = "introspection clients";

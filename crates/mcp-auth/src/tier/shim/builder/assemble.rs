@@ -28,8 +28,9 @@ impl<T: ShimTier> ShimBuilder<T> {
     ///
     /// # Errors
     ///
-    /// When a path or origin is malformed, or a combination would be unsafe: no key ring off
-    /// loopback or with a store that outlives the process, no consent off loopback.
+    /// When an argument cannot be used, such as a path that the authorization server has itself, or a
+    /// combination would be unsafe: no key ring off loopback or with a store that outlives the
+    /// process, no consent off loopback.
     pub fn build(mut self) -> Result<T, BuildError> {
         if self.consent == ConsentRule::InsecureApprove && !self.public_url.is_loopback() {
             return Err(BuildError::Unsafe(

@@ -5,9 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    authorization_server::{
-        INTROSPECTION_CLIENTS, TrustedIssuers, clients::ClientDocuments, paths,
-    },
+    authorization_server::{IntrospectionClient, TrustedIssuers, clients::ClientDocuments, paths},
     net::HttpClient,
     oauth::{AccessToken, Scopes},
     store::{KeyRing, Store},
@@ -68,7 +66,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             };
             let id = client.id().as_str().escape_debug();
             return Err(BuildError::argument(
-                INTROSPECTION_CLIENTS,
+                IntrospectionClient::ARGUMENT,
                 format!("`{id}` {reason}"),
             ));
         }
