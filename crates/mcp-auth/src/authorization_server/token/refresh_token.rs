@@ -13,7 +13,7 @@ use crate::{
 use rotation::PresentedToken;
 
 /// Checks MAC, client, key, resource and scope in this order; a failure changes nothing. Then decides by
-/// the generation.
+/// the document of the client, where the operator wants that, and by the generation.
 pub(super) async fn redeem(
     server: &AuthorizationServer,
     caller: &Caller,
@@ -40,6 +40,12 @@ pub(super) async fn redeem(
         if let Some(proof) = &mut proof {
             // First: a request that is sent once more as it was is no reuse of its token.
             proof.use_once(server).await?;
+        }
+        if caller.has_changed_since(&loaded.value) {
+            let reason = "the document of its client is another";
+            server.grants.revoke(&token.handle, reason).await?;
+            server.grants.tell_upstream([loaded.value]);
+            return Err(TokenError::invalid_grant(reason));
         }
         if matches!(turn(server, &token, &loaded)?, Turn::Advance) {
             // Nothing is consumed while the upstream is away; nobody is asked while its token is good.
@@ -161,7 +167,9 @@ async fn advance(
         state.rotated_at = now;
     }
     // What is issued to a public client with a proof is bound from here on (RFC 9449 §5).
-    grant.key = grant.key.or(asked.key.filter(|_| !grant.confidential));
+    let binds = caller.binds_refresh_tokens(&grant);
+    grant.key = grant.key.or(asked.key.filter(|_| binds));
+    caller.is_seen_in(&mut grant);
     let expires_at = grant_expiry(server, &grant, now);
     if !caller.keep_registered(server, expires_at).await? {
         return Err(TokenError::REGISTRATION_ENDED);
