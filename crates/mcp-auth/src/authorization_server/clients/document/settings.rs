@@ -47,7 +47,7 @@ impl ClientDocuments {
     /// With a copy of a document, which is used instead of fetching it: for clients whose host does
     /// not answer servers, and for those that must not depend on it. Its `client_id` says which.
     ///
-    /// A copy does not change when the document does.
+    /// A copy does not change when the document does, and another copy ends no grant.
     pub fn with_pinned(mut self, json: impl Into<String>) -> Self {
         self.pinned.push(json.into());
         self
