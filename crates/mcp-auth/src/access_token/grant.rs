@@ -65,7 +65,7 @@ pub(crate) struct Grant {
     pub(crate) scopes: Scopes,
     #[serde(rename = "a")]
     pub(crate) created_at: Timestamp,
-    /// Whether its client proves itself whenever it comes.
+    /// Whether its client was seen to prove itself: without its keys it cannot be told from others.
     #[serde(rename = "p", default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) confidential: bool,
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
@@ -75,8 +75,33 @@ pub(crate) struct Grant {
     /// The key that the refresh tokens of a public client are bound to (RFC 9449 §5).
     #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<JwkThumbprint>,
+    /// The document of its client, where it ends when that changes.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) document: Option<DocumentSeen>,
     #[serde(rename = "u")]
     pub(crate) upstream: UpstreamState,
+}
+
+/// What a client's document said at some moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DocumentSeen {
+    /// Of what a grant is given on the strength of.
+    #[serde(rename = "h")]
+    digest: String,
+    #[serde(rename = "t")]
+    at: Timestamp,
+}
+
+impl DocumentSeen {
+    pub(crate) const fn new(digest: String, at: Timestamp) -> Self {
+        Self { digest, at }
+    }
+
+    /// Whether this is another document than the one before. A copy that another process keeps from
+    /// earlier is none.
+    pub(crate) fn replaces(&self, before: &Self) -> bool {
+        self.at > before.at && self.digest != before.digest
+    }
 }
 
 /// The state of the authorization code that leads to a grant.
@@ -272,5 +297,20 @@ impl<'de> Deserialize<'de> for Key {
         );
         let bytes = <[u8; 32]>::try_from(bytes.as_slice()).map_err(serde::de::Error::custom)?;
         Ok(Self(Zeroizing::new(bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // CIM-16
+    #[test]
+    fn a_copy_from_before_is_no_change() {
+        let seen = |digest: &str, at| DocumentSeen::new(digest.into(), Timestamp::from_seconds(at));
+        let granted = seen("b", 100);
+        assert!(seen("a", 101).replaces(&granted));
+        assert!(!seen("a", 99).replaces(&granted), "another process has it");
+        assert!(!seen("b", 101).replaces(&granted));
     }
 }

@@ -31,7 +31,9 @@ pub(crate) use dpop::CheckedProof;
 pub(crate) use dpop::{Asked, ProofError, ProofTarget};
 pub use dpop::{Dpop, ProofVerifier};
 #[cfg(feature = "authorization-server")]
-pub(crate) use grant::{CodeState, Grant, GrantHandle, Key, RefreshState, UpstreamState};
+pub(crate) use grant::{
+    CodeState, DocumentSeen, Grant, GrantHandle, Key, RefreshState, UpstreamState,
+};
 #[cfg(feature = "authorization-server")]
 pub use grant_administration::{GrantAdministration, GrantPage, GrantSummary};
 #[cfg(feature = "authorization-server")]

@@ -2,7 +2,7 @@
 //! (RFC 6749 §4.1.1, OAuth 2.1 §4.1.1, RFC 9126 §2.1).
 
 use bytes::Bytes;
-use http::Response;
+use http::{Extensions, Response};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -115,11 +115,13 @@ impl AuthorizationRequest {
         Ok(Self { form })
     }
 
+    /// For whoever sent a request with these extensions.
     pub(super) async fn check(
         self,
         server: &AuthorizationServer,
+        caller: &Extensions,
     ) -> Result<CheckedRequest, AuthorizeError> {
-        let known = self.known_client(server).await?;
+        let known = self.known_client(server, caller).await?;
         let known = known.with_what_was_pushed(server).await?;
         let redirect = known.registered_redirect()?;
         known.checked(server, redirect)
@@ -128,6 +130,7 @@ impl AuthorizationRequest {
     async fn known_client(
         self,
         server: &AuthorizationServer,
+        caller: &Extensions,
     ) -> Result<KnownClient, AuthorizeError> {
         let id = self
             .form
@@ -136,27 +139,29 @@ impl AuthorizationRequest {
         let id = ClientId::parse(id).map_err(|_| {
             AuthorizeError::Page(ErrorPageKind::UnknownClient, "malformed client_id")
         })?;
-        let client = server
-            .clients
-            .resolve(&id)
-            .await
-            .map_err(|error| match error {
-                ResolveError::UnknownKey => AuthorizeError::Page(
-                    ErrorPageKind::ClientOfOtherKey,
-                    "client_id under an unknown key",
-                ),
-                ResolveError::Document(reason) => {
-                    AuthorizeError::Page(ErrorPageKind::ClientDocument, reason)
-                }
-                ResolveError::DocumentUnavailable(reason) => {
-                    AuthorizeError::Page(ErrorPageKind::ClientDocumentUnavailable, reason)
-                }
-                ResolveError::Unavailable(_) => AuthorizeError::Page(
-                    ErrorPageKind::StoreUnavailable,
-                    "clients cannot be looked up",
-                ),
-                _ => AuthorizeError::Page(ErrorPageKind::UnknownClient, "unknown client"),
-            })?;
+        let client =
+            server
+                .clients
+                .resolve_for(&id, caller)
+                .await
+                .map_err(|error| match error {
+                    ResolveError::UnknownKey => AuthorizeError::Page(
+                        ErrorPageKind::ClientOfOtherKey,
+                        "client_id under an unknown key",
+                    ),
+                    ResolveError::Document(reason) | ResolveError::DocumentUnclear(reason) => {
+                        AuthorizeError::Page(ErrorPageKind::ClientDocument, reason)
+                    }
+                    ResolveError::DocumentUnavailable(reason)
+                    | ResolveError::DocumentNeeded(reason) => {
+                        AuthorizeError::Page(ErrorPageKind::ClientDocumentUnavailable, reason)
+                    }
+                    ResolveError::Unavailable(_) => AuthorizeError::Page(
+                        ErrorPageKind::StoreUnavailable,
+                        "clients cannot be looked up",
+                    ),
+                    _ => AuthorizeError::Page(ErrorPageKind::UnknownClient, "unknown client"),
+                })?;
         Ok(KnownClient {
             form: self.form,
             client,

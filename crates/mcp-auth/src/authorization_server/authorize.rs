@@ -29,7 +29,7 @@ pub(super) async fn authorize(
         return elsewhere;
     }
     match AuthorizationRequest::parse(server, request.uri().query().unwrap_or_default()) {
-        Ok(asked) => match asked.check(server).await {
+        Ok(asked) => match asked.check(server, request.extensions()).await {
             Ok(checked) => consent::ask(server, request, checked).await,
             Err(error) => error.respond(server, request),
         },

@@ -370,6 +370,7 @@ async fn grant(
         scopes,
         created_at: now,
         confidential: false, // until its client proves itself at the token endpoint
+        document: None,
         code: Some(CodeState {
             challenge: asked.challenge().clone(),
             redirect_uri: asked.redirect().uri().as_str().to_owned(),

@@ -39,6 +39,8 @@ pub struct RateLimits {
     pub failed_token_requests: u32,
     /// Wrong secrets or assertions for one client; 60 by default.
     pub wrong_secrets: u32,
+    /// Fetches of client documents and key sets; what is kept already costs nothing. 60 by default.
+    pub document_fetches: u32,
 }
 
 impl Default for RateLimits {
@@ -50,6 +52,7 @@ impl Default for RateLimits {
             callbacks: 120,
             failed_token_requests: 60,
             wrong_secrets: 60,
+            document_fetches: 60,
         }
     }
 }
@@ -65,6 +68,7 @@ impl RateLimits {
             callbacks: 0,
             failed_token_requests: 0,
             wrong_secrets: 0,
+            document_fetches: 0,
         }
     }
 }

@@ -28,7 +28,7 @@
 //! | `prompt=none` can be honoured | – | 14 | – | – | – |
 //! | upstream `iss` | – | – | – | 6 | – |
 //! | a code and no error from the upstream | – | – | – | 7 | – |
-//! | proof of possession not used before | – | – | – | – | 12 |
+//! | proof of possession not used before; its client's document is the one it was given for, where the operator wants that | – | – | – | – | 12 |
 //! | not used before; a code in time | – | – | – | 8 | 13 |
 //! | identity known; the one that consented, where that was remembered; admitted | – | – | – | 9 | – |
 //!
@@ -43,6 +43,9 @@
 //!
 //! `/par` has the checks 1 and 2 of `/authorize`, then the token endpoint's 2, 4 and 5, then those of
 //! `/authorize` from 6 on; a request that was pushed has the latter again when the browser brings it.
+//!
+//! Where a client is known by its document, the fetch is counted for the caller, at every endpoint, and
+//! hosts and identifiers that the operator refuses are refused before it.
 //!
 //! `/revoke` has the token endpoint's checks 1, 2, 4 and 5, then whether the token is this client's;
 //! `/introspect` has the same, then whether this client may ask, and about which resources.

@@ -36,9 +36,12 @@ pub enum HttpError {
     /// The request may have arrived, but no whole answer came back.
     #[error("no answer")]
     NoAnswer(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The URL, or an address its host resolves to, is not one this client connects to.
+    /// The URL is not one this client connects to.
     #[error("not a place to connect to")]
     NotAllowed,
+    /// Too much is under way, or was asked of this place within a minute; nobody was asked.
+    #[error("too many requests at once or to one place")]
+    Busy,
     /// The answer is larger than the limit.
     #[error("the answer is too large")]
     TooLarge,

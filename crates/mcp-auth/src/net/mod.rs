@@ -14,6 +14,9 @@ mod http_client;
 mod public_address;
 #[cfg(feature = "http-client")]
 mod reqwest_client;
+#[cfg(any(feature = "authorization-server", feature = "http-client"))]
+#[cfg_attr(not(feature = "authorization-server"), allow(dead_code))] // nobody counts there
+mod visits;
 
 pub use body::ResponseBody;
 pub(crate) use body::Watch;
@@ -28,3 +31,5 @@ pub(crate) use host::{named_authority, names};
 pub use http_client::{HttpClient, HttpError};
 #[cfg(feature = "http-client")]
 pub use reqwest_client::ReqwestClient;
+#[cfg(any(feature = "authorization-server", feature = "http-client"))]
+pub(crate) use visits::Visits;

@@ -142,7 +142,7 @@ fn tokens(
             _ => UpstreamError::Refused("its token endpoint refused the request"),
         },
         RequestTokenError::Request(HttpError::NotSent(source)) => UpstreamError::NotReached(source),
-        RequestTokenError::Request(error @ HttpError::NotAllowed) => {
+        RequestTokenError::Request(error @ (HttpError::NotAllowed | HttpError::Busy)) => {
             UpstreamError::NotReached(error.into())
         }
         RequestTokenError::Request(HttpError::NoAnswer(_)) => {

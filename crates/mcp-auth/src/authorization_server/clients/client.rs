@@ -8,6 +8,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use super::{document::RemoteKeySets, keys::KeySet};
 use crate::{
     BuildError,
+    access_token::DocumentSeen,
     oauth::{ClientAuthenticationMethod, ClientId, ClientMetadata, ClientSecret, RedirectUri},
     store::Sealer,
 };
@@ -32,6 +33,8 @@ pub struct Client {
     metadata: ClientMetadata,
     credential: Credential,
     keys: Option<ClientKeys>,
+    document: Option<Arc<DocumentSeen>>,
+    signed: bool,
 }
 
 /// Where the public keys of a client are.
@@ -53,6 +56,8 @@ impl Client {
             metadata,
             credential: Credential::None,
             keys: None,
+            document: None,
+            signed: false,
         }
     }
 
@@ -84,6 +89,27 @@ impl Client {
     pub fn with_jwks(self, jwks: &serde_json::Value) -> Result<Self, BuildError> {
         let keys = KeySet::parse(jwks).map_err(|reason| BuildError::argument("jwks", reason))?;
         Ok(self.with_keys(ClientKeys::Fixed(keys)))
+    }
+
+    /// The same client with what its document says, which its grants are held to.
+    pub(super) fn with_document(mut self, seen: DocumentSeen) -> Self {
+        self.document = Some(Arc::new(seen));
+        self
+    }
+
+    pub(crate) fn document(&self) -> Option<&DocumentSeen> {
+        self.document.as_deref()
+    }
+
+    /// The same client, once its signature was checked.
+    pub(in crate::authorization_server) const fn that_signed(mut self) -> Self {
+        self.signed = true;
+        self
+    }
+
+    /// Whether it proved itself in this request: it has to, or it did so of its own accord.
+    pub(in crate::authorization_server) const fn has_proved_itself(&self) -> bool {
+        self.signed || self.is_confidential()
     }
 
     pub(crate) const fn keys(&self) -> Option<&ClientKeys> {

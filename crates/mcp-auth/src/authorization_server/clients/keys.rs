@@ -58,8 +58,7 @@ impl KeySet {
         if keys.len() > MAX_KEYS {
             return Err("its key set has too many keys");
         }
-        let secret = |key: &Value| SECRET_MEMBERS.iter().any(|name| key.get(name).is_some());
-        if keys.iter().any(secret) {
+        if Self::has_secrets(jwks) {
             return Err("its key set has a private or symmetric key in it");
         }
         let keys: Vec<_> = keys.iter().filter_map(VerificationKey::parse).collect();
@@ -67,6 +66,13 @@ impl KeySet {
             return Err("its key set has no key that can verify signatures");
         }
         Ok(Self(keys.into()))
+    }
+
+    /// Whether a private or symmetric key is in this JWK set.
+    pub(crate) fn has_secrets(jwks: &Value) -> bool {
+        let keys = jwks.get("keys").and_then(Value::as_array);
+        let secret = |key: &Value| SECRET_MEMBERS.iter().any(|name| key.get(name).is_some());
+        keys.is_some_and(|keys| keys.iter().any(secret))
     }
 
     /// The keys that may have made a signature with this algorithm and, if it names one, this `kid`.

@@ -15,6 +15,7 @@ mod preregistered;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use http::Extensions;
 
 pub(super) use application_type::ApplicationType;
 pub use client::{Client, ClientAuthenticationError, ClientKind};
@@ -42,6 +43,21 @@ pub trait ClientResolver: std::fmt::Debug + Send + Sync {
     ///
     /// When there is none, it is refused, or that cannot be told right now.
     async fn resolve(&self, id: &ClientId) -> Result<Client, ResolveError>;
+
+    /// The same for whoever sent a request with these extensions, where an answer costs something: a
+    /// resolver that fetches counts by the [`ClientAddress`](crate::net::ClientAddress) among them. By
+    /// default nothing is counted.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClientResolver::resolve`].
+    async fn resolve_for(
+        &self,
+        id: &ClientId,
+        _caller: &Extensions,
+    ) -> Result<Client, ResolveError> {
+        self.resolve(id).await
+    }
 }
 
 const _: Option<&dyn ClientResolver> = None;
@@ -63,6 +79,14 @@ pub enum ResolveError {
     /// The document that the identifier leads to cannot be fetched right now.
     #[error("its document cannot be fetched right now: {0}")]
     DocumentUnavailable(&'static str),
+    /// The host of the document that the identifier leads to gives something else, which says nothing
+    /// about the client.
+    #[error("its document cannot be told: {0}")]
+    DocumentUnclear(&'static str),
+    /// The document that the identifier leads to cannot be looked at right now, and nothing goes on
+    /// without: we are busy, or its client has to prove itself with it.
+    #[error("its document is needed and cannot be looked at right now: {0}")]
+    DocumentNeeded(&'static str),
     /// The client is known and refused; the reason is for the log.
     #[error("{0}")]
     Refused(&'static str),
@@ -76,19 +100,32 @@ pub enum ResolveError {
 /// Put the operator's own clients first, so that nothing a stranger registers can take the place of
 /// one of them.
 #[derive(Debug, Clone, Default)]
-pub struct ClientResolvers(Vec<Arc<dyn ClientResolver>>);
+pub struct ClientResolvers {
+    resolvers: Vec<Arc<dyn ClientResolver>>,
+    denied: Vec<ClientId>,
+}
 
 impl ClientResolvers {
     /// No resolver yet: every client is unknown.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self {
+            resolvers: Vec::new(),
+            denied: Vec::new(),
+        }
     }
 
     /// Asks this one after all the others.
     #[must_use]
     pub fn then(mut self, resolver: Arc<dyn ClientResolver>) -> Self {
-        self.0.push(resolver);
+        self.resolvers.push(resolver);
+        self
+    }
+
+    /// Refuses these clients, whoever knows them.
+    #[must_use]
+    pub fn deny(mut self, clients: impl IntoIterator<Item = ClientId>) -> Self {
+        self.denied.extend(clients);
         self
     }
 }
@@ -96,8 +133,19 @@ impl ClientResolvers {
 #[async_trait]
 impl ClientResolver for ClientResolvers {
     async fn resolve(&self, id: &ClientId) -> Result<Client, ResolveError> {
-        for resolver in &self.0 {
-            match resolver.resolve(id).await {
+        self.resolve_for(id, &Extensions::new()).await
+    }
+
+    async fn resolve_for(
+        &self,
+        id: &ClientId,
+        caller: &Extensions,
+    ) -> Result<Client, ResolveError> {
+        if self.denied.contains(id) {
+            return Err(ResolveError::Refused("the client is denied"));
+        }
+        for resolver in &self.resolvers {
+            match resolver.resolve_for(id, caller).await {
                 Err(ResolveError::Unknown) => {}
                 answer => return answer,
             }

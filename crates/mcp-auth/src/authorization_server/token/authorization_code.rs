@@ -139,7 +139,8 @@ fn redeemed(
     if let Some(state) = &mut grant.code {
         state.redeemed = true;
     }
-    grant.confidential = client.is_confidential();
+    grant.confidential = client.has_proved_itself();
+    grant.document = client.document().cloned();
     grant.refresh = client.metadata().refresh_tokens.then(|| RefreshState {
         mac_key: Key::generate(&*server.random),
         generation: 1,

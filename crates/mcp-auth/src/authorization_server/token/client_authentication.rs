@@ -22,7 +22,7 @@ use crate::{
 pub(in super::super) enum Caller {
     /// It proved itself as its metadata says it does; a public client has nothing to prove.
     Proved(Client),
-    /// It named itself, and its document cannot be fetched right now. What it was given as a public
+    /// It named itself, and its host does not say what its document is right now. What it was given as a public
     /// client it may keep using: no refresh depends on the host of a document.
     Named(ClientId),
 }
@@ -66,6 +66,37 @@ impl Caller {
         match self {
             Self::Proved(client) => client.wants_bound_tokens(),
             Self::Named(_) => false,
+        }
+    }
+
+    /// Writes into a grant what is known of its client now: that it proves itself, and what its
+    /// document says.
+    pub(super) fn is_seen_in(&self, grant: &mut Grant) {
+        if let Self::Proved(client) = self {
+            grant.confidential |= client.has_proved_itself();
+            if grant.document.is_none() {
+                grant.document = client.document().cloned();
+            }
+        }
+    }
+
+    /// Whether the document of the client says something else than when this grant was given, where
+    /// the operator wants grants to end then.
+    pub(super) fn has_changed_since(&self, grant: &Grant) -> bool {
+        match (self, &grant.document) {
+            (Self::Proved(client), Some(before)) => {
+                client.document().is_some_and(|now| now.replaces(before))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a DPoP proof binds the refresh tokens of a grant: those of a client that has to prove
+    /// itself are bound to that already (RFC 9449 §5).
+    pub(super) const fn binds_refresh_tokens(&self, grant: &Grant) -> bool {
+        match self {
+            Self::Proved(client) => !client.is_confidential(),
+            Self::Named(_) => !grant.confidential,
         }
     }
 
@@ -141,9 +172,15 @@ pub(in super::super) async fn identify(
     form: &Form,
 ) -> Result<Authenticated<Caller>, TokenError> {
     let presented = Presented::read(request.headers(), form)?;
-    let client = match server.clients.resolve(&presented.id).await {
+    let client = match server
+        .clients
+        .resolve_for(&presented.id, request.extensions())
+        .await
+    {
         Ok(client) => client,
-        Err(ResolveError::DocumentUnavailable(_)) if presented.assertion.is_none() => {
+        Err(ResolveError::DocumentUnavailable(_) | ResolveError::DocumentUnclear(_))
+            if presented.assertion.is_none() =>
+        {
             return Ok(Authenticated {
                 who: Caller::Named(presented.id),
                 assertion: None,
@@ -173,7 +210,10 @@ pub(in super::super) async fn identify(
     }
     Ok(Authenticated {
         assertion: proved?,
-        who: Caller::Proved(client),
+        who: Caller::Proved(match presented.assertion {
+            Some(_) => client.that_signed(),
+            None => client,
+        }),
     })
 }
 
@@ -183,7 +223,9 @@ fn unresolved(error: ResolveError) -> TokenError {
             OAuthErrorCode::TemporarilyUnavailable,
             "clients cannot be looked up",
         ),
-        ResolveError::DocumentUnavailable(reason) => {
+        ResolveError::DocumentUnavailable(reason)
+        | ResolveError::DocumentUnclear(reason)
+        | ResolveError::DocumentNeeded(reason) => {
             TokenError::Refused(OAuthErrorCode::TemporarilyUnavailable, reason)
         }
         ResolveError::UnknownKey => invalid_client("client_id under an unknown key"),

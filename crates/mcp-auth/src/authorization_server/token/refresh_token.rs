@@ -16,7 +16,7 @@ use crate::{
 use rotation::PresentedToken;
 
 /// Checks MAC, client, key, resource and scope in this order; a failure changes nothing. Then decides by
-/// the generation.
+/// the document of the client, where the operator wants that, and by the generation.
 pub(super) async fn redeem(
     server: &AuthorizationServer,
     caller: &Caller,
@@ -42,6 +42,14 @@ pub(super) async fn redeem(
         let narrowed = check(server, caller, form, once.proof(), &token, &loaded.value)?;
         // First: a request that is sent once more as it was is no reuse of its token.
         once.spend(server).await?;
+        if caller.has_changed_since(&loaded.value) {
+            let reason = "the document of its client is another";
+            server
+                .grants
+                .revoke_and_tell(&token.handle, loaded.value, reason)
+                .await?;
+            return Err(TokenError::invalid_grant(reason));
+        }
         if matches!(turn(server, &token, &loaded)?, Turn::Advance) {
             // Nothing is consumed while the upstream is away; nobody is asked while its token is good.
             loaded = server.grants.with_fresh_upstream(&token.handle).await?;
@@ -164,7 +172,9 @@ async fn advance(
         state.rotated_at = now;
     }
     // What is issued to a public client with a proof is bound from here on (RFC 9449 §5).
-    grant.key = grant.key.or(asked.key.filter(|_| !grant.confidential));
+    let binds = caller.binds_refresh_tokens(&grant);
+    grant.key = grant.key.or(asked.key.filter(|_| binds));
+    caller.is_seen_in(&mut grant);
     let expires_at = grant_expiry(server, &grant, now);
     if expires_at <= now {
         // Its absolute end is nearer than when it was written: the operator shortened it.

@@ -55,6 +55,7 @@ pub(super) async fn grant(
         scopes,
         created_at: now,
         confidential: true,
+        document: None,
         code: None,
         refresh: None,
         key: None,

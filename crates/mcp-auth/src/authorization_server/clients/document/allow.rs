@@ -4,29 +4,38 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     BuildError,
-    authorization_server::clients::Client,
+    authorization_server::clients::{Client, document::DocumentUrl},
     oauth::{ClientId, is_dns_name},
 };
 
 /// A policy on client documents: of which hosts, which not, and a check of your own.
 ///
-/// It is asked on every use of a client, so that a change of it acts at once.
+/// Hosts and denials hold whenever a client comes to one of our endpoints, also while its document
+/// cannot be fetched. The check of your own is asked then too, about the document as it was seen last;
+/// it cannot be asked about one that this process has not seen. An access token that was issued before
+/// ends by itself.
 ///
 /// ```
 /// # use mcp_auth::authorization_server::clients::AllowClients;
 /// let policy = AllowClients::of_hosts(["claude.ai", "*.example.com"])?
-///     .deny(["https://old.example.com/client.json"])
+///     .deny(["https://old.example.com/client.json", "*.test.example.com"])?
 ///     .when(|client| client.redirect_uris().iter().all(|uri| uri.is_https()));
 /// # Ok::<(), mcp_auth::BuildError>(())
 /// ```
 #[derive(Clone, Default)]
 pub struct AllowClients {
     hosts: Option<Vec<HostPattern>>,
-    denied: Vec<String>,
+    denied: Vec<Denied>,
     check: Option<Check>,
 }
 
 type Check = Arc<dyn Fn(&Client) -> bool + Send + Sync>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Denied {
+    One(ClientId),
+    Hosts(HostPattern),
+}
 
 /// `example.com`, or `*.example.com` for every host below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,11 +67,25 @@ impl AllowClients {
         })
     }
 
-    /// None of these: whole identifiers, byte for byte, or host names.
-    #[must_use]
-    pub fn deny<S: Into<String>>(mut self, denied: impl IntoIterator<Item = S>) -> Self {
-        self.denied.extend(denied.into_iter().map(Into::into));
-        self
+    /// None of these: whole identifiers, byte for byte, or hosts as [`AllowClients::of_hosts`] takes
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is neither, such as the URL of an origin.
+    ///
+    /// # Security
+    ///
+    /// Whoever has a host can have another identifier there: deny the host of a client that means
+    /// harm.
+    pub fn deny<S: AsRef<str>>(
+        mut self,
+        denied: impl IntoIterator<Item = S>,
+    ) -> Result<Self, BuildError> {
+        for one in denied {
+            self.denied.push(Denied::parse(one.as_ref())?);
+        }
+        Ok(self)
     }
 
     /// Only those for which this holds; it is asked after the document was read.
@@ -74,7 +97,10 @@ impl AllowClients {
 
     /// Whether a document may be fetched at all.
     pub(super) fn allows_fetch(&self, id: &ClientId, host: &str) -> bool {
-        let denied = |entry: &String| entry == id.as_str() || entry.eq_ignore_ascii_case(host);
+        let denied = |entry: &Denied| match entry {
+            Denied::One(denied) => denied == id,
+            Denied::Hosts(pattern) => pattern.matches(host),
+        };
         let listed = self
             .hosts
             .as_ref()
@@ -94,6 +120,26 @@ impl fmt::Debug for AllowClients {
             .field("hosts", &self.hosts)
             .field("denied", &self.denied)
             .finish_non_exhaustive()
+    }
+}
+
+impl Denied {
+    fn parse(text: &str) -> Result<Self, BuildError> {
+        if !text.contains('/') {
+            return HostPattern::parse(text).map(Self::Hosts);
+        }
+        let id = ClientId::parse(text).ok().filter(|id| {
+            DocumentUrl::parse(id).is_ok_and(|url| !matches!(url.uri().path(), "" | "/"))
+        });
+        id.map(Self::One).ok_or_else(|| {
+            BuildError::argument(
+                "denied client documents",
+                format!(
+                    "`{}` is neither the whole URL of a document nor a host",
+                    text.escape_debug()
+                ),
+            )
+        })
     }
 }
 
@@ -137,7 +183,12 @@ mod tests {
     fn hosts_are_whole_names() {
         let policy = AllowClients::of_hosts(["Example.com", "*.example.org"])
             .unwrap()
-            .deny(["https://example.com/old", "bad.example.org"]);
+            .deny([
+                "https://example.com/old",
+                "Bad.example.org",
+                "*.worse.example.org",
+            ])
+            .unwrap();
         let allows = |id: &str| {
             let host = id.split('/').nth(2).unwrap();
             policy.allows_fetch(&ClientId::parse(id).unwrap(), host)
@@ -154,6 +205,7 @@ mod tests {
             "https://example.org/c",
             "https://evilexample.org/c",
             "https://bad.example.org/c",
+            "https://a.worse.example.org/c",
             "https://.example.org/c",
         ] {
             assert!(!allows(other), "{other}");
@@ -168,6 +220,17 @@ mod tests {
             "example.com/x",
         ] {
             assert!(AllowClients::of_hosts([bad]).is_err(), "{bad}");
+            assert!(AllowClients::all().deny([bad]).is_err(), "{bad}");
+        }
+        for bad in [
+            "https://example.com/",
+            "https://example.com?x=/",
+            "http://example.com/client",
+            "https://example.com./client",
+            "example.com.",
+            "https://example.com/a/../client",
+        ] {
+            assert!(AllowClients::all().deny([bad]).is_err(), "{bad}");
         }
     }
 }

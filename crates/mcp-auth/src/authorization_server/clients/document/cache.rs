@@ -10,9 +10,10 @@ use crate::oauth::{Clock, Timestamp};
 
 /// Values by the URL they were fetched from.
 ///
-/// A value past its time is still used while its server cannot be reached, for a day at the most.
-/// That a server cannot be reached is remembered for a moment; what it refuses to give, or gives in
-/// a form that is no good, is not remembered at all.
+/// A value past its time is still used while its server is in trouble, for a day at the most. That it
+/// is in trouble is remembered for a moment. A value that its server withdrew is not used again, until
+/// there is a new one; that it is gone is asked about every time. That we are busy says nothing about a
+/// server, so it is not remembered.
 #[derive(Debug)]
 pub(super) struct Cache<T> {
     slots: Mutex<HashMap<String, Arc<Slot<T>>>>,
@@ -27,12 +28,16 @@ pub(super) struct Fetched<T> {
     pub(super) bytes: usize,
 }
 
-/// Why nothing was fetched.
+/// Why nothing was fetched; the reason is for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FetchError {
-    /// Its server cannot be reached, or is in trouble.
+    /// We have too much under way, or asked too often; its server was not asked.
+    Busy(&'static str),
+    /// Its server cannot be reached, or says that it is in trouble.
     Outage(&'static str),
-    /// Its server does not give it, or what it gives is no good.
+    /// Its server gives something that is neither a document nor word that there is none.
+    Unclear(&'static str),
+    /// Its server has none, or one that is no good; or nobody is to be asked there.
     Refused(&'static str),
 }
 
@@ -40,6 +45,7 @@ pub(super) enum FetchError {
 #[derive(Debug)]
 pub(super) struct Found<T> {
     pub(super) value: Arc<T>,
+    pub(super) fetched_at: Timestamp,
     /// What this fetch took the place of.
     pub(super) replaced: Option<Arc<T>>,
 }
@@ -53,8 +59,12 @@ struct Slot<T> {
 
 #[derive(Debug)]
 struct State<T> {
+    /// The last good value, however old.
     kept: Option<Kept<T>>,
-    unreachable: Option<(Timestamp, &'static str)>,
+    /// Why its server took it back since.
+    withdrawn: Option<&'static str>,
+    /// Until when its server is left alone, and what it answered.
+    trouble: Option<(Timestamp, FetchError)>,
     used_at: Timestamp,
     /// How many fetches have ended, and what the last one was refused for.
     ended: u64,
@@ -69,13 +79,17 @@ struct Kept<T> {
     bytes: usize,
 }
 
-/// Values at once; past it the one that was used longest ago goes.
+/// Values at once; past it the one that was used longest ago goes. As many URLs that gave none are
+/// remembered beside them: failures never take the place of a value.
 const MAX_SLOTS: usize = 1000;
 /// Bytes of all values together, as they were fetched.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
 /// How long a value may stand in for one that cannot be fetched.
 const STALE: Duration = Duration::from_secs(24 * 3600);
-/// How long a server that cannot be reached is left alone.
+/// The same while it is us who are busy: strangers can see to that, and must not keep a change from
+/// being seen by it.
+const STALE_WHILE_BUSY: Duration = Duration::from_secs(600);
+/// How long a server in trouble is left alone.
 const LEFT_ALONE: Duration = Duration::from_secs(15);
 
 impl<T> Cache<T> {
@@ -99,98 +113,97 @@ impl<T> Cache<T> {
         F: Future<Output = Result<Fetched<T>, FetchError>> + Send,
     {
         let slot = self.slot(url);
-        if let Some(value) = slot.fresh(self.clock.now(), newer_than) {
-            return Ok(Found::kept(value));
+        if let Some(found) = slot.fresh(self.clock.now(), newer_than) {
+            return Ok(found);
         }
         let ended_before = slot.state().ended;
         let _flight = slot.flight.lock().await;
         let now = self.clock.now();
         if let Some(refused) = slot.refused_since(ended_before) {
-            return Err(refused); // to everybody who waited for the same answer
+            return slot.in_place_of(refused, now); // everybody waited for the same answer
         }
-        if let Some(value) = slot.fresh(now, newer_than) {
-            return Ok(Found::kept(value));
+        if let Some(found) = slot.fresh(now, newer_than) {
+            return Ok(found);
         }
-        if let Some(reason) = slot.left_alone(now) {
-            return slot.stale(now).ok_or(FetchError::Outage(reason));
+        if let Some(trouble) = slot.left_alone(now) {
+            return slot.in_place_of(trouble, now);
         }
         let answer = fetch().await;
         slot.ended(answer.as_ref().err());
         match answer {
             Ok(fetched) => {
                 let found = slot.keep(fetched, now);
-                self.make_room(url);
+                let mut slots = self.slots();
+                slots.insert(url.to_owned(), Arc::clone(&slot));
+                make_room(&mut slots, url);
                 Ok(found)
             }
-            Err(FetchError::Outage(reason)) => {
-                slot.state().unreachable = Some((now.plus(LEFT_ALONE), reason));
-                slot.stale(now).ok_or(FetchError::Outage(reason))
-            }
-            Err(refused) => {
-                // What a server has withdrawn or broken is not good any more.
-                let mut slots = self.slots();
-                if slots
-                    .get(url)
-                    .is_some_and(|known| Arc::ptr_eq(known, &slot))
-                {
-                    slots.remove(url);
-                }
-                Err(refused)
-            }
+            Err(error) => slot.in_place_of(error, now),
         }
+    }
+
+    /// The last good value of this URL, if it is remembered: neither fresh nor to be used in place of
+    /// a fresh one, but what its server said last.
+    pub(super) fn last_seen(&self, url: &str) -> Option<Arc<T>> {
+        let slot = self.slots().get(url).cloned()?;
+        let state = slot.state();
+        state.kept.as_ref().map(|kept| Arc::clone(&kept.value))
     }
 
     fn slot(&self, url: &str) -> Arc<Slot<T>> {
         let now = self.clock.now();
-        if let Some(slot) = self.slots().get(url) {
+        let mut slots = self.slots();
+        if let Some(slot) = slots.get(url) {
             slot.state().used_at = now;
             return Arc::clone(slot);
         }
-        let new = Arc::new(Slot {
+        let slot = Arc::new(Slot {
             flight: tokio::sync::Mutex::default(),
             state: Mutex::new(State {
                 kept: None,
-                unreachable: None,
+                withdrawn: None,
+                trouble: None,
                 used_at: now,
                 ended: 0,
                 refused: None,
             }),
         });
-        let slot = Arc::clone(self.slots().entry(url.to_owned()).or_insert(new));
-        self.make_room(url);
+        slots.insert(url.to_owned(), Arc::clone(&slot));
+        make_room(&mut slots, url);
         slot
-    }
-
-    /// Drops what was used longest ago until the rest fits; never what is being asked for.
-    fn make_room(&self, asked_for: &str) {
-        let mut slots = self.slots();
-        let sizes = slots.values().map(|slot| slot.bytes());
-        let mut bytes: usize = sizes.sum();
-        if slots.len() <= MAX_SLOTS && bytes <= MAX_BYTES {
-            return;
-        }
-        let mut oldest: Vec<(Timestamp, usize, String)> = slots
-            .iter()
-            .filter(|(url, _)| *url != asked_for)
-            .map(|(url, slot)| {
-                let bytes = slot.bytes();
-                (slot.state().used_at, bytes, url.clone())
-            })
-            .collect();
-        oldest.sort_unstable();
-        // An eighth more than must go: the next ones find room without sorting.
-        let (slots_left, bytes_left) = (MAX_SLOTS - MAX_SLOTS / 8, MAX_BYTES - MAX_BYTES / 8);
-        for (_, size, url) in oldest {
-            if slots.len() <= slots_left && bytes <= bytes_left {
-                break;
-            }
-            slots.remove(&url);
-            bytes -= size;
-        }
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot<T>>>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Drops what was used longest ago until the rest fits; never what is being asked for.
+fn make_room<T>(slots: &mut HashMap<String, Arc<Slot<T>>>, asked_for: &str) {
+    let seen = slots.iter().map(|(url, slot)| {
+        let state = slot.state();
+        let bytes = state.kept.as_ref().map(|kept| kept.bytes);
+        (state.used_at, bytes, url.clone())
+    });
+    let (mut values, mut empty): (Vec<_>, Vec<_>) = seen.partition(|(_, bytes, _)| bytes.is_some());
+    for of_one_kind in [&mut values, &mut empty] {
+        let mut left = of_one_kind.len();
+        let sizes = of_one_kind.iter().filter_map(|(_, bytes, _)| *bytes);
+        let mut bytes = sizes.fold(0, usize::saturating_add);
+        if left <= MAX_SLOTS && bytes <= MAX_BYTES {
+            continue;
+        }
+        of_one_kind.sort_unstable();
+        // An eighth more than must go: the next ones find room without sorting.
+        let (slots_left, bytes_left) = (MAX_SLOTS - MAX_SLOTS / 8, MAX_BYTES - MAX_BYTES / 8);
+        for (_, size, url) in of_one_kind.iter().filter(|(_, _, url)| url != asked_for) {
+            if left <= slots_left && bytes <= bytes_left {
+                break;
+            }
+            slots.remove(url);
+            left -= 1;
+            bytes = bytes.saturating_sub(size.unwrap_or_default());
+        }
     }
 }
 
@@ -199,28 +212,50 @@ impl<T> Slot<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn bytes(&self) -> usize {
-        self.state().kept.as_ref().map_or(0, |kept| kept.bytes)
-    }
-
-    fn fresh(&self, now: Timestamp, newer_than: Option<Timestamp>) -> Option<Arc<T>> {
+    fn fresh(&self, now: Timestamp, newer_than: Option<Timestamp>) -> Option<Found<T>> {
         let state = self.state();
-        let kept = state.kept.as_ref()?;
+        let kept = state.kept.as_ref().filter(|_| state.withdrawn.is_none())?;
         let fresh = now.is_within(kept.fetched_at, kept.fresh_for)
             && newer_than.is_none_or(|moment| kept.fetched_at > moment);
-        fresh.then(|| Arc::clone(&kept.value))
+        fresh.then(|| kept.found())
     }
 
-    fn stale(&self, now: Timestamp) -> Option<Found<T>> {
+    /// What is used where no new value came: what is known of the old one.
+    fn in_place_of(&self, error: FetchError, now: Timestamp) -> Result<Found<T>, FetchError> {
+        let mut state = self.state();
+        match error {
+            FetchError::Refused(reason) => {
+                state.withdrawn = Some(reason);
+                state.trouble = None;
+                return Err(error);
+            }
+            // Whoever never gave a good document may mend it at once.
+            FetchError::Unclear(_) if state.kept.is_none() => {}
+            FetchError::Outage(_) | FetchError::Unclear(_) => {
+                let until = now.plus(LEFT_ALONE);
+                if !state.is_left_alone(now) {
+                    state.trouble = Some((until, error));
+                }
+            }
+            FetchError::Busy(_) => {}
+        }
+        if let Some(reason) = state.withdrawn {
+            return Err(FetchError::Refused(reason));
+        }
+        let longest = match error {
+            FetchError::Busy(_) => STALE_WHILE_BUSY,
+            _ => STALE,
+        };
+        let kept = state.kept.as_ref();
+        kept.filter(|kept| now.is_within(kept.fetched_at, kept.fresh_for + longest))
+            .map(Kept::found)
+            .ok_or(error)
+    }
+
+    fn left_alone(&self, now: Timestamp) -> Option<FetchError> {
         let state = self.state();
-        let kept = state.kept.as_ref()?;
-        now.is_within(kept.fetched_at, kept.fresh_for + STALE)
-            .then(|| Found::kept(Arc::clone(&kept.value)))
-    }
-
-    fn left_alone(&self, now: Timestamp) -> Option<&'static str> {
-        let (until, reason) = self.state().unreachable?;
-        (now < until && until <= now.plus(LEFT_ALONE)).then_some(reason)
+        let (_, error) = state.trouble.filter(|_| state.is_left_alone(now))?;
+        Some(error)
     }
 
     fn ended(&self, error: Option<&FetchError>) {
@@ -228,7 +263,7 @@ impl<T> Slot<T> {
         state.ended = state.ended.wrapping_add(1);
         state.refused = error
             .copied()
-            .filter(|error| matches!(error, FetchError::Refused(_)));
+            .filter(|error| matches!(error, FetchError::Refused(_) | FetchError::Unclear(_)));
     }
 
     fn refused_since(&self, ended_before: u64) -> Option<FetchError> {
@@ -239,26 +274,33 @@ impl<T> Slot<T> {
     }
 
     fn keep(&self, fetched: Fetched<T>, now: Timestamp) -> Found<T> {
-        let value = Arc::new(fetched.value);
-        let mut state = self.state();
-        state.unreachable = None;
-        let replaced = state.kept.replace(Kept {
-            value: Arc::clone(&value),
+        let kept = Kept {
+            value: Arc::new(fetched.value),
             fetched_at: now,
             fresh_for: fetched.fresh_for,
             bytes: fetched.bytes,
-        });
-        Found {
-            value,
-            replaced: replaced.map(|kept| kept.value),
-        }
+        };
+        let mut found = kept.found();
+        let mut state = self.state();
+        (state.trouble, state.withdrawn) = (None, None);
+        found.replaced = state.kept.replace(kept).map(|before| before.value);
+        found
     }
 }
 
-impl<T> Found<T> {
-    const fn kept(value: Arc<T>) -> Self {
-        Self {
-            value,
+impl<T> State<T> {
+    fn is_left_alone(&self, now: Timestamp) -> bool {
+        // One that is farther off was written by a clock that was ahead.
+        self.trouble
+            .is_some_and(|(until, _)| now < until && until <= now.plus(LEFT_ALONE))
+    }
+}
+
+impl<T> Kept<T> {
+    fn found(&self) -> Found<T> {
+        Found {
+            value: Arc::clone(&self.value),
+            fetched_at: self.fetched_at,
             replaced: None,
         }
     }

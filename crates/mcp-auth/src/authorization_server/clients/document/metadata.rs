@@ -1,10 +1,11 @@
 //! What a client ID metadata document must say, and must not (draft -02 §4, RFC 7591 §2).
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    authorization_server::clients::{display_name, keys::KeySet},
+    authorization_server::clients::{display_name, keys::KeySet, sha256},
     oauth::{
         ClientAuthenticationMethod as Method, ClientId, ClientMetadata, RedirectUri, https_host,
     },
@@ -72,6 +73,20 @@ impl Document {
             return Err("its client_id is not its URL");
         }
         members.document(redirect_schemes)
+    }
+
+    /// A hash of what grants were given on the strength of.
+    pub(super) fn digest(&self) -> String {
+        let Substance {
+            redirect_uris,
+            method,
+            jwks,
+            jwks_uri,
+        } = &self.substance;
+        let uris: Vec<&str> = redirect_uris.iter().map(RedirectUri::as_str).collect();
+        let signs = *method == Method::PrivateKeyJwt;
+        let whole = serde_json::json!([uris, signs, jwks, jwks_uri]).to_string();
+        URL_SAFE_NO_PAD.encode(sha256(whole.as_bytes()))
     }
 
     /// Whether what grants were given on the strength of is another now.
@@ -149,8 +164,14 @@ impl Members {
         {
             return Err("it names a method with a shared secret");
         }
+        if self.jwks.as_ref().is_some_and(KeySet::has_secrets) {
+            return Err("its key set has a private or symmetric key in it");
+        }
+        let signs = lists("private_key_jwt");
         let keys = match (&self.jwks, &self.jwks_uri) {
             (Some(_), Some(_)) => return Err("it has jwks and jwks_uri"),
+            // Nobody needs them; they may be what they are.
+            _ if !signs => DocumentKeys::None,
             (Some(jwks), None) => DocumentKeys::Inline(KeySet::parse(jwks)?),
             (None, Some(uri)) => {
                 https_host(uri).map_err(|_| "its jwks_uri is not an https URL with a path")?;
@@ -158,7 +179,6 @@ impl Members {
             }
             (None, None) => DocumentKeys::None,
         };
-        let signs = lists("private_key_jwt");
         if signs && matches!(keys, DocumentKeys::None) {
             return Err("it names private_key_jwt and has no keys");
         }

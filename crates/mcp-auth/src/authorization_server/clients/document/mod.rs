@@ -15,17 +15,18 @@ mod url;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use http::Extensions;
 
 pub use allow::AllowClients;
 pub use settings::ClientDocuments;
 
 use super::{Client, ClientKind, ClientResolver, ResolveError, client::ClientKeys, keys::KeySet};
 use crate::{
-    access_token::GrantAdministration,
-    net::HttpClient,
+    access_token::{DocumentSeen, GrantAdministration},
+    net::{ClientAddress, HttpClient},
     oauth::{ClientId, Clock, Timestamp},
 };
-use cache::{Cache, FetchError};
+use cache::{Cache, FetchError, Found};
 use fetch::Fetcher;
 use metadata::{Document, DocumentKeys};
 use url::DocumentUrl;
@@ -46,28 +47,38 @@ pub(in crate::authorization_server) fn holds(document: &[u8], id: &ClientId) {
 pub(crate) struct DocumentClients {
     fetcher: Arc<Fetcher>,
     documents: Cache<Document>,
-    remote_keys: Arc<RemoteKeySets>,
+    key_sets: Arc<Cache<KeySet>>,
     allow: AllowClients,
     pinned: HashMap<ClientId, Arc<Document>>,
     redirect_schemes: Vec<String>,
     max_bytes: usize,
     /// Ends the grants of a client whose document is another now, if the operator wants that.
     ended_by_change: Option<GrantAdministration>,
+    clock: Arc<dyn Clock>,
 }
 
 impl DocumentClients {
-    async fn document(&self, url: &DocumentUrl) -> Result<Arc<Document>, ResolveError> {
+    async fn document(
+        &self,
+        url: &DocumentUrl,
+        caller: Option<ClientAddress>,
+    ) -> Result<Found<Document>, ResolveError> {
         if let Some(document) = self.pinned.get(url.id()) {
-            return Ok(Arc::clone(document));
+            return Ok(Found {
+                value: Arc::clone(document),
+                fetched_at: self.clock.now(),
+                replaced: None,
+            });
         }
         let (id, schemes) = (url.id().clone(), &self.redirect_schemes);
         let parse = move |json: &[u8]| Document::parse(json, &id, schemes);
         let found = self
             .documents
             .get(url.id().as_str(), None, || {
-                self.fetcher.fetch(url.uri(), self.max_bytes, parse)
+                self.fetcher.fetch(url.uri(), self.max_bytes, caller, parse)
             })
-            .await?;
+            .await;
+        let found = found.map_err(|error| self.without(url, error, caller))?;
         if let (Some(before), Some(grants)) = (&found.replaced, &self.ended_by_change)
             && found.value.differs_from(before)
         {
@@ -79,13 +90,62 @@ impl DocumentClients {
                 grants = ended
             );
         }
-        Ok(found.value)
+        Ok(found)
+    }
+
+    /// What the want of a document means, for a client that was seen before: what it and the operator
+    /// said last is not forgotten because its host is away.
+    fn without(
+        &self,
+        url: &DocumentUrl,
+        error: FetchError,
+        caller: Option<ClientAddress>,
+    ) -> ResolveError {
+        if let FetchError::Outage(_) | FetchError::Unclear(_) = error
+            && let Some(last) = self.documents.last_seen(url.id().as_str())
+        {
+            let client = self.client(url.id(), &last, caller);
+            if !self.allow.allows(&client) {
+                return NOT_LET_IN;
+            }
+            if client.is_confidential() {
+                return ResolveError::DocumentNeeded("its client has to prove itself with it");
+            }
+        }
+        error.into()
+    }
+
+    fn client(&self, id: &ClientId, document: &Document, caller: Option<ClientAddress>) -> Client {
+        let client = Client::new(id.clone(), ClientKind::Document, document.metadata.clone());
+        match &document.keys {
+            DocumentKeys::None => client,
+            DocumentKeys::Inline(keys) => client.with_keys(ClientKeys::Fixed(keys.clone())),
+            DocumentKeys::At(uri) => {
+                let sets = RemoteKeySets {
+                    fetcher: Arc::clone(&self.fetcher),
+                    sets: Arc::clone(&self.key_sets),
+                    clock: Arc::clone(&self.clock),
+                    caller,
+                };
+                client.with_keys(ClientKeys::At(uri.as_str().into(), Arc::new(sets)))
+            }
+        }
     }
 }
+
+const NOT_LET_IN: ResolveError = ResolveError::Document("the operator's check refused it");
 
 #[async_trait]
 impl ClientResolver for DocumentClients {
     async fn resolve(&self, id: &ClientId) -> Result<Client, ResolveError> {
+        self.resolve_for(id, &Extensions::new()).await
+    }
+
+    async fn resolve_for(
+        &self,
+        id: &ClientId,
+        caller: &Extensions,
+    ) -> Result<Client, ResolveError> {
         if !DocumentUrl::is_claimed_by(id) {
             return Err(ResolveError::Unknown);
         }
@@ -93,40 +153,39 @@ impl ClientResolver for DocumentClients {
         if !self.allow.allows_fetch(id, url.host()) {
             return Err(ResolveError::Document("its host is not allowed"));
         }
-        let document = self.document(&url).await?;
-        let mut client = Client::new(id.clone(), ClientKind::Document, document.metadata.clone());
-        match &document.keys {
-            DocumentKeys::None => {}
-            DocumentKeys::Inline(keys) => {
-                client = client.with_keys(ClientKeys::Fixed(keys.clone()))
-            }
-            DocumentKeys::At(uri) => {
-                let sets = Arc::clone(&self.remote_keys);
-                client = client.with_keys(ClientKeys::At(uri.as_str().into(), sets));
-            }
-        }
+        let caller = caller.get::<ClientAddress>().copied();
+        let found = self.document(&url, caller).await?;
+        let client = self.client(id, &found.value, caller);
         if !self.allow.allows(&client) {
-            return Err(ResolveError::Document("the operator's check refused it"));
+            return Err(NOT_LET_IN);
         }
-        Ok(client)
+        // A pinned copy changes by the operator's own hand, and in one process before the other.
+        if self.ended_by_change.is_none() || self.pinned.contains_key(id) {
+            return Ok(client);
+        }
+        let seen = DocumentSeen::new(found.value.digest(), found.fetched_at);
+        Ok(client.with_document(seen))
     }
 }
 
 impl From<FetchError> for ResolveError {
     fn from(error: FetchError) -> Self {
         match error {
+            FetchError::Busy(reason) => Self::DocumentNeeded(reason),
             FetchError::Outage(reason) => Self::DocumentUnavailable(reason),
+            FetchError::Unclear(reason) => Self::DocumentUnclear(reason),
             FetchError::Refused(reason) => Self::Document(reason),
         }
     }
 }
 
-/// Key sets behind the `jwks_uri` of documents.
+/// Key sets behind the `jwks_uri` of documents, fetched for one caller.
 #[derive(Debug)]
 pub(crate) struct RemoteKeySets {
     fetcher: Arc<Fetcher>,
-    sets: Cache<KeySet>,
+    sets: Arc<Cache<KeySet>>,
     clock: Arc<dyn Clock>,
+    caller: Option<ClientAddress>,
 }
 
 /// A set of keys may be larger than a document.
@@ -135,20 +194,17 @@ const MAX_KEY_SET_BYTES: usize = 32 * 1024;
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 impl RemoteKeySets {
-    fn new(fetcher: Arc<Fetcher>, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            fetcher,
-            sets: Cache::new(Arc::clone(&clock)),
-            clock,
-        }
-    }
-
     /// Through a client of the operator's choice, for URLs of the operator's own.
     pub(in crate::authorization_server) fn through(
         http: Arc<dyn HttpClient>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self::new(Arc::new(Fetcher::new(http, Arc::clone(&clock))), clock)
+        Self {
+            fetcher: Arc::new(Fetcher::new(http, Arc::clone(&clock), 0)),
+            sets: Arc::new(Cache::new(Arc::clone(&clock))),
+            clock,
+            caller: None,
+        }
     }
 
     /// The keys at this URL.
@@ -180,8 +236,18 @@ impl RemoteKeySets {
             let jwks = serde_json::from_slice(json).map_err(|_| "its key set is not JSON")?;
             KeySet::parse(&jwks)
         };
-        let fetch = || self.fetcher.fetch(&uri, MAX_KEY_SET_BYTES, parse);
-        Ok(self.sets.get(url, moment, fetch).await?.value)
+        let fetch = || {
+            self.fetcher
+                .fetch(&uri, MAX_KEY_SET_BYTES, self.caller, parse)
+        };
+        match self.sets.get(url, moment, fetch).await {
+            Ok(found) => Ok(found.value),
+            Err(FetchError::Refused(reason)) => Err(ResolveError::Document(reason)),
+            // Whoever signs is told to come again, whatever keeps its keys away.
+            Err(
+                FetchError::Busy(reason) | FetchError::Outage(reason) | FetchError::Unclear(reason),
+            ) => Err(ResolveError::DocumentUnavailable(reason)),
+        }
     }
 }
 
@@ -190,5 +256,7 @@ pub(crate) struct DocumentContext<'a> {
     pub(crate) http: Arc<dyn HttpClient>,
     pub(crate) redirect_schemes: &'a [String],
     pub(crate) grants: GrantAdministration,
+    /// Fetches a minute for one caller; zero is no limit.
+    pub(crate) fetches_for_a_caller: u32,
     pub(crate) clock: Arc<dyn Clock>,
 }

@@ -4,7 +4,6 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     AllowClients, Cache, Document, DocumentClients, DocumentContext, DocumentUrl, Fetcher,
-    RemoteKeySets,
 };
 use crate::{BuildError, net::HttpClient, oauth::ClientId};
 
@@ -48,7 +47,7 @@ impl ClientDocuments {
     /// With a copy of a document, which is used instead of fetching it: for clients whose host does
     /// not answer servers, and for those that must not depend on it. Its `client_id` says which.
     ///
-    /// A copy does not change when the document does.
+    /// A copy does not change when the document does, and another copy ends no grant.
     pub fn with_pinned(mut self, json: impl Into<String>) -> Self {
         self.pinned.push(json.into());
         self
@@ -63,7 +62,9 @@ impl ClientDocuments {
     /// With the grants of a client ended when the redirection URIs or keys in its document change;
     /// without, they go on, and the change counts from the next authorization on.
     ///
-    /// A change is seen by the process that fetched the document before and after it.
+    /// A process that sees a change ends them at once. What was missed is found out when a grant is
+    /// refreshed, for it remembers what document it was given on the strength of; an access token
+    /// ends by itself then, within its lifetime.
     pub const fn revoking_on_change(mut self) -> Self {
         self.revoke_on_change = true;
         self
@@ -74,14 +75,15 @@ impl ClientDocuments {
     /// # Security
     ///
     /// Anybody can name a URL here. The client must not reach the operator's own network: this is
-    /// what the built-in one (`GuardedClient`) sees to.
+    /// what the built-in one (`GuardedClient`) sees to. It also counts by address how often and how
+    /// many at once anybody is asked; of another one only host names can be counted.
     pub fn with_http_client(mut self, http: Arc<dyn HttpClient>) -> Self {
         self.http = Some(http);
         self
     }
 
-    /// With documents on loopback too, on any port, and these certificates (PEM) trusted for them:
-    /// for the development of clients. Building it refuses a public URL off loopback.
+    /// With documents on loopback too, on any port, and these certificates (PEM) trusted there and
+    /// nowhere else: for the development of clients. Building it refuses a public URL off loopback.
     pub fn with_development_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.development_ca = Some(pem.into());
         self
@@ -127,11 +129,12 @@ impl ClientDocuments {
             pinned.insert(id, Arc::new(document));
         }
         let clock = context.clock;
-        let fetcher = Arc::new(Fetcher::new(context.http, Arc::clone(&clock)));
+        let fetches = context.fetches_for_a_caller;
         Ok(DocumentClients {
-            remote_keys: Arc::new(RemoteKeySets::new(Arc::clone(&fetcher), Arc::clone(&clock))),
-            documents: Cache::new(clock),
-            fetcher,
+            fetcher: Arc::new(Fetcher::new(context.http, Arc::clone(&clock), fetches)),
+            documents: Cache::new(Arc::clone(&clock)),
+            key_sets: Arc::new(Cache::new(Arc::clone(&clock))),
+            clock,
             allow: self.allow,
             pinned,
             redirect_schemes: context.redirect_schemes.to_vec(),

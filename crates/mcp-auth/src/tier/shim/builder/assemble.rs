@@ -137,7 +137,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             forms: sealer(Purpose::VisitorForm),
             preregistered: self.preregistered.clone(),
         });
-        let mut clients = ClientResolvers::new();
+        let mut clients = ClientResolvers::new().deny(self.denied);
         if let Some(preregistered) = self.preregistered {
             clients = clients.then(Arc::new(preregistered));
         }
@@ -149,6 +149,7 @@ impl<T: ShimTier> ShimBuilder<T> {
                 http,
                 redirect_schemes: &self.redirect_schemes,
                 grants: GrantAdministration::new(Arc::clone(&grants)),
+                fetches_for_a_caller: self.limits.document_fetches,
                 clock: Arc::clone(&self.clock),
             })?),
             None => None,

@@ -139,7 +139,10 @@ impl<T: ShimTier> ShimBuilder<T> {
         self
     }
 
-    /// Refuses these dynamic clients, at the authorization and the token endpoint.
+    /// Refuses these clients, however they are known, wherever they have to be: pre-registered ones,
+    /// those that registered, and those with a document, whose identifier is its whole URL, byte for
+    /// byte. For hosts of documents see
+    /// [`AllowClients`](crate::authorization_server::clients::AllowClients).
     ///
     /// An access token that one of them has already ends by itself, within its lifetime; to end it
     /// now, see [`GrantAdministration::revoke_all_of_client`](crate::access_token::GrantAdministration::revoke_all_of_client).

@@ -182,7 +182,10 @@ fn picks_a_method_that_both_sides_know() {
         "https://u@client.example/jwks",
         "jwks",
     ] {
-        assert!(parse(&with("jwks_uri", json!(bad))).is_err(), "{bad}");
+        let mut document = with("jwks_uri", json!(bad));
+        assert!(parse(&document).is_ok(), "unused: {bad}");
+        document["token_endpoint_auth_method"] = json!(jwt);
+        assert!(parse(&document).is_err(), "{bad}");
     }
 }
 
@@ -221,6 +224,15 @@ fn tells_a_change_that_matters_from_one_that_does_not() {
     assert!(differs("jwks_uri", json!("https://client.example/jwks")));
     assert!(differs("jwks", json!({ "keys": [key()] })));
     assert!(!differs("client_name", json!("Another name")));
+    let digest = |member: &str, value: Value| parse(&with(member, value)).unwrap().digest();
+    assert_ne!(
+        digest("jwks_uri", json!("https://client.example/jwks")),
+        before.digest()
+    );
+    assert_eq!(
+        digest("client_name", json!("Another name")),
+        before.digest()
+    );
     assert!(!differs(
         "logo_uri",
         json!("https://client.example/logo.png")
