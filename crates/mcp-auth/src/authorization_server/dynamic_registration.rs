@@ -2,7 +2,7 @@
 
 use super::{
     AuthorizationServer,
-    clients::{Client, ClientKind, RegisteredClients},
+    clients::{Client, ClientKind, RegisteredClients, StoredClients},
     initial_access_token::InitialAccessTokens,
 };
 use crate::{oauth::Timestamp, store::StoreError};
@@ -24,13 +24,25 @@ impl AuthorizationServer {
         client: &Client,
         grant_end: Timestamp,
     ) -> Result<bool, StoreError> {
-        let stored = self.dynamic_clients.as_ref();
-        let stored = stored.and_then(|registration| registration.clients.stored());
-        match stored {
-            Some(clients) if client.kind() == ClientKind::Dynamic => {
-                clients.keep_until(client.id(), grant_end).await
-            }
-            _ => Ok(true),
+        match self.stored(client) {
+            Some(clients) => clients.keep_until(client.id(), grant_end).await,
+            None => Ok(true),
         }
+    }
+
+    /// Whether a client is still registered, after a grant of it was inserted: an insert cannot lose to
+    /// the end of the registration the way a swap of a grant does, which that end removes.
+    pub(super) async fn is_registered(&self, client: &Client) -> Result<bool, StoreError> {
+        match self.stored(client) {
+            Some(clients) => clients.is_kept(client.id()).await,
+            None => Ok(true),
+        }
+    }
+
+    /// Where the registration of this client lies, if it is one that is stored.
+    fn stored(&self, client: &Client) -> Option<&StoredClients> {
+        let clients = self.dynamic_clients.as_ref()?.clients.stored()?;
+        let is_theirs = client.kind() == ClientKind::Dynamic && StoredClients::names(client.id());
+        is_theirs.then_some(clients)
     }
 }

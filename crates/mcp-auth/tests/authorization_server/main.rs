@@ -44,6 +44,7 @@ mod par;
 mod rate_limits;
 mod redirect;
 mod register;
+mod registered_enterprise;
 mod remembered_consent;
 mod resource_and_scope;
 mod revoke;

@@ -4,7 +4,9 @@
 //! whoever is about to give a grant a longer life gives its registration one first
 //! ([`StoredClients::keep_until`]), and goes no further if the registration is gone. A process that
 //! dies between the two leaves a registration that lives too long, never a grant without one; and of
-//! a removal and a refresh at the same time one comes first, after which the other finds nothing.
+//! a removal and a refresh at the same time one comes first, after which the other finds nothing. A
+//! grant that is inserted, and not swapped, cannot lose to a removal: whoever inserts one looks at the
+//! registration once more ([`StoredClients::is_kept`]).
 
 use std::{sync::Arc, time::Duration};
 
@@ -74,6 +76,12 @@ impl StoredClients {
             counted: Mutex::default(),
             random,
         }
+    }
+
+    /// Whether an identifier is one of those that are given out here; the registrations of others lie
+    /// elsewhere, with a resolver of the operator's.
+    pub(in crate::authorization_server) fn names(id: &ClientId) -> bool {
+        id.as_str().starts_with(PREFIX)
     }
 
     pub(in crate::authorization_server) fn redirect_schemes(&self) -> &[String] {
@@ -199,12 +207,20 @@ impl StoredClients {
         }
     }
 
+    /// Whether there is such a registration at this moment.
+    pub(in crate::authorization_server) async fn is_kept(
+        &self,
+        id: &ClientId,
+    ) -> Result<bool, StoreError> {
+        Ok(self.load(id).await?.is_some())
+    }
+
     /// Removes a registration; says whether there was one. Its grants are left to the caller.
     pub(in crate::authorization_server) async fn remove(
         &self,
         id: &ClientId,
     ) -> Result<bool, StoreError> {
-        let was_there = self.load(id).await?.is_some();
+        let was_there = self.is_kept(id).await?;
         self.records.remove(&key(id)).await?;
         Ok(was_there)
     }
@@ -223,7 +239,7 @@ impl StoredClients {
     }
 
     async fn load(&self, id: &ClientId) -> Result<Option<Loaded<StoredRegistration>>, StoreError> {
-        if !id.as_str().starts_with(PREFIX) {
+        if !Self::names(id) {
             return Ok(None);
         }
         self.records.load(&key(id)).await
@@ -263,7 +279,7 @@ impl StoredClients {
     /// Holds the number of registrations to what the operator allows.
     ///
     /// Refusing the newcomer would let whoever floods shut everybody else out for a whole lifetime,
-    /// so the oldest that never led to a login give way: a host logs in right after it registered.
+    /// so the oldest that never led to a token give way: a host asks for one right after it registered.
     async fn make_room(&self, now: Timestamp) -> Result<(), StoreError> {
         let mut counted = self.counted.lock().await;
         let fresh = |at: Timestamp| at <= now && now.since(at) < RECOUNT;
@@ -280,7 +296,7 @@ impl StoredClients {
                 event = "registrations_full",
                 fault = "client",
                 left = counted.count,
-                "the oldest registrations without a login gave way"
+                "the oldest registrations without a token gave way"
             );
         }
         if counted.count >= self.settings.capacity {

@@ -31,13 +31,13 @@ pub(in crate::authorization_server) struct StoredRegistration {
     /// The hash of the registration access token.
     #[serde(rename = "x")]
     pub(super) access: [u8; 32],
-    /// Whether a code of it was ever redeemed.
+    /// Whether it ever led to a grant.
     #[serde(rename = "l", default)]
     pub(super) used: bool,
 }
 
 impl StoredRegistration {
-    /// One that no code was redeemed for.
+    /// One that led to no grant yet.
     pub(super) fn new(
         id: ClientId,
         access: [u8; 32],

@@ -30,6 +30,8 @@ impl<T: ShimTier> ShimBuilder<T> {
     }
 
     /// With clients known in a way of your own; asked after those the operator registered.
+    ///
+    /// Identifiers that begin with `dcr.` or `reg.` are those of clients that registered here.
     pub fn with_clients(mut self, clients: Arc<dyn ClientResolver>) -> Self {
         self.further_clients.push(clients);
         self
@@ -97,7 +99,9 @@ impl<T: ShimTier> ShimBuilder<T> {
     /// tier), and where clients can read, replace and end their own (RFC 7592). By default a
     /// registration lies sealed in its `client_id` and is stored nowhere.
     ///
-    /// Clients that registered before, sealed, have to register again. It turns no registration on.
+    /// Clients that registered before, sealed, have to register again, unless
+    /// [`DynamicClients`](crate::authorization_server::clients::DynamicClients) of the same key ring
+    /// and issuer are handed to [`ShimBuilder::with_clients`]. It turns no registration on.
     pub const fn with_stored_registrations(mut self, settings: StoredRegistrations) -> Self {
         self.stored_registrations = Some(settings);
         self
