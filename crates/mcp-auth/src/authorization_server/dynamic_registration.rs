@@ -11,7 +11,8 @@ use crate::{oauth::Timestamp, store::StoreError};
 #[derive(Debug)]
 pub(crate) struct DynamicRegistration {
     pub(crate) clients: RegisteredClients,
-    pub(crate) initial_access_tokens: InitialAccessTokens,
+    /// What somebody who registers has to present; none where everybody may.
+    pub(crate) initial_access_tokens: Option<InitialAccessTokens>,
 }
 
 impl AuthorizationServer {

@@ -109,12 +109,15 @@ impl<T: ShimTier> ShimBuilder<T> {
 
     /// With registration only for whoever presents one of these tokens in the `Authorization` header
     /// (the initial access tokens of RFC 7591 §3): at least 16 bytes each. Name a new one beside the
-    /// old one to change it. By default everybody can register.
+    /// old one to change it. Without this call everybody can register; with an empty list nothing is
+    /// built, because it says that nobody can: see [`ShimBuilder::without_registration`].
     pub fn with_initial_access_tokens(
         mut self,
         tokens: impl IntoIterator<Item = AccessToken>,
     ) -> Self {
-        self.initial_access_tokens.extend(tokens);
+        self.initial_access_tokens
+            .get_or_insert_default()
+            .extend(tokens);
         self
     }
 
