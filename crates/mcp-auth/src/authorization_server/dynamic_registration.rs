@@ -2,7 +2,7 @@
 
 use super::{
     AuthorizationServer,
-    clients::{Client, ClientKind, RegisteredClients, StoredClients},
+    clients::{Client, ClientKind, RegisteredClients, Served, StoredClients},
     initial_access_token::InitialAccessTokens,
 };
 use crate::{oauth::Timestamp, store::StoreError};
@@ -16,6 +16,15 @@ pub(crate) struct DynamicRegistration {
 }
 
 impl AuthorizationServer {
+    /// What a client that registers can have.
+    pub(super) fn served(&self) -> Served {
+        Served {
+            dpop: self.proofs.is_some(),
+            pushed_requests: self.pushed.is_some(),
+            identity_assertions: !self.enterprise.is_empty(),
+        }
+    }
+
     /// Makes a client's registration outlive a grant that is about to be prolonged to this moment;
     /// false if the registration was ended meanwhile, and then the grant must not go on either.
     ///

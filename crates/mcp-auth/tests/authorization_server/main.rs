@@ -45,6 +45,7 @@ mod rate_limits;
 mod redirect;
 mod register;
 mod registered_enterprise;
+mod registered_members;
 mod remembered_consent;
 mod resource_and_scope;
 mod revoke;

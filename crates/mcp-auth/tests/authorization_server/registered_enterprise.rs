@@ -7,10 +7,14 @@ use std::{
 };
 
 use async_trait::async_trait;
+use http::Method;
 use jsonwebtoken::Algorithm;
 use mcp_auth::{
     DcrShim,
-    authorization_server::{EnterpriseIssuer, clients::StoredRegistrations},
+    authorization_server::{
+        EnterpriseIssuer,
+        clients::{ClientDocuments, StoredRegistrations},
+    },
     oauth::{ClientId, Clock, Issuer},
     store::{
         Capabilities, Cursor, IndexName, IndexPage, Insert, KeyRing, MemoryStore, Record,
@@ -18,10 +22,12 @@ use mcp_auth::{
     },
     tier::ShimBuilder,
 };
+use mcp_auth_testkit::{DocumentHost, document_host::document};
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Answer, Client, Parameters, opens, register, token},
+    client::{Answer, Client, Parameters, answer, opens, register, send, token},
+    client_documents::CALLBACK,
     harness::{KEY, Server},
     signer::Signer,
 };
@@ -55,6 +61,15 @@ impl Enterprise {
 
     /// A fresh assertion for this client, redeemed.
     async fn redeem(&self, client: &Client, jti: &str) -> Answer {
+        self.redeem_with(client, jti, |form| form).await
+    }
+
+    async fn redeem_with(
+        &self,
+        client: &Client,
+        jti: &str,
+        change: impl FnOnce(Parameters) -> Parameters,
+    ) -> Answer {
         let now = self.server.clock.now().as_seconds();
         let mut header = self.signer.header();
         header.typ = Some("oauth-id-jag+jwt".into());
@@ -70,8 +85,18 @@ impl Enterprise {
             Some(secret) => form.and("client_secret", secret),
             None => form,
         };
-        token(&self.server, &form).await
+        token(&self.server, &change(form)).await
     }
+}
+
+/// The good metadata with these `grant_types`, or without any.
+fn with_grants(grants: Option<&[&str]>) -> Value {
+    let mut body = metadata();
+    match grants {
+        Some(grants) => body["grant_types"] = json!(grants),
+        None => drop(body.as_object_mut().unwrap().remove("grant_types")),
+    }
+    body
 }
 
 fn metadata() -> Value {
@@ -204,4 +229,145 @@ async fn a_registration_that_ends_during_a_redemption_leaves_no_grant() {
     refused.refuses(401, "invalid_client");
     assert!(store.ends.lock().unwrap().is_none(), "it was ended");
     assert_eq!(tier.grants().of_client(&id).await.unwrap(), []);
+}
+
+/// DCR-09, EMA-10, ASM-22.
+#[tokio::test]
+async fn a_client_brings_assertions_only_if_it_registered_for_it() {
+    type Change = fn(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim>;
+    let modes: [Change; 2] = [
+        |tier| tier,
+        |tier| tier.with_stored_registrations(StoredRegistrations::new()),
+    ];
+    let code = "authorization_code";
+    for mode in modes {
+        let enterprise = Enterprise::with(mode).await;
+        for (grants, told) in [
+            (None, json!([code, "refresh_token"])),
+            (Some(&[code][..]), json!([code])),
+            (Some(&[code, JWT_BEARER]), json!([code, JWT_BEARER])),
+            (
+                Some(&[JWT_BEARER, "refresh_token", code]),
+                json!([code, "refresh_token", JWT_BEARER]),
+            ),
+        ] {
+            let registered = register(&enterprise.server, &with_grants(grants)).await;
+            assert_eq!(registered.json()["grant_types"], told);
+            let client = Client {
+                id: registered.json()["client_id"].as_str().unwrap().to_owned(),
+                secret: registered.json()["client_secret"].as_str().map(Into::into),
+                redirect_uri: String::new(),
+            };
+            let answer = enterprise.redeem(&client, &client.id).await;
+            if told.as_array().unwrap().contains(&json!(JWT_BEARER)) {
+                answer.tokens();
+            } else {
+                answer.refuses(400, "unauthorized_client");
+            }
+        }
+    }
+}
+
+/// DCR-02, EMA-01. Whoever proves nothing by its name cannot have the grant, and is told so.
+#[tokio::test]
+async fn a_public_client_does_not_register_for_assertions() {
+    let enterprise = Enterprise::with(|tier| tier).await;
+    let mut body = metadata();
+    body["token_endpoint_auth_method"] = json!("none");
+    let registered = register(&enterprise.server, &body).await.json();
+    assert_eq!(registered["grant_types"], json!(["authorization_code"]));
+    let client = Client::registered(&enterprise.server, body).await;
+    let refused = enterprise.redeem(&client, "1").await;
+    refused.refuses(401, "invalid_client");
+}
+
+/// DCR-09. Nobody registers for assertions alone: such clients are the operator's to write down.
+#[tokio::test]
+async fn a_registration_for_assertions_alone_is_refused() {
+    let enterprise = Enterprise::with(|tier| tier).await;
+    let alone = with_grants(Some(&[JWT_BEARER]));
+    let refused = register(&enterprise.server, &alone).await;
+    refused.refuses(400, "invalid_client_metadata");
+}
+
+/// DCR-02, ASM-22. Where nobody's word is taken, nobody is told that it would be.
+#[tokio::test]
+async fn the_grant_is_registered_only_where_it_is_served() {
+    let server = Server::start().await;
+    let registered = register(&server, &metadata()).await.json();
+    assert_eq!(registered["grant_types"], json!(["authorization_code"]));
+}
+
+/// DCR-15.
+#[tokio::test]
+async fn a_replacement_that_leaves_the_grant_out_ends_it() {
+    let enterprise =
+        Enterprise::with(|tier| tier.with_stored_registrations(StoredRegistrations::new())).await;
+    let server = &enterprise.server;
+    let registered = register(server, &metadata()).await.json();
+    let text = |name: &str| registered[name].as_str().unwrap();
+    let client = Client {
+        id: text("client_id").to_owned(),
+        secret: Some(text("client_secret").to_owned()),
+        redirect_uri: String::new(),
+    };
+    enterprise.redeem(&client, "1").await.tokens();
+    let path = text("registration_client_uri").strip_prefix(server.issuer());
+    let mut body = with_grants(None);
+    body["client_id"] = registered["client_id"].clone();
+    let request = send(server, Method::PUT, path.unwrap())
+        .bearer_auth(text("registration_access_token"))
+        .header("content-type", "application/json")
+        .body(body.to_string());
+    let replaced = answer(request).await.json();
+    let grants = json!(["authorization_code", "refresh_token"]);
+    assert_eq!(replaced["grant_types"], grants);
+    let refused = enterprise.redeem(&client, "2").await;
+    refused.refuses(400, "unauthorized_client");
+}
+
+/// CIM-05, EMA-10.
+#[tokio::test]
+async fn a_client_with_a_document_brings_assertions_only_if_that_says_so() {
+    let host = DocumentHost::start().await.unwrap();
+    let documents = ClientDocuments::new().with_development_ca(host.ca_pem());
+    let enterprise = Enterprise::with(|tier| tier.with_client_documents(documents)).await;
+    let key = Signer::generate(Algorithm::ES256, "client");
+    for (path, grants, may) in [
+        ("/says-nothing.json", None, false),
+        ("/codes.json", Some(json!(["authorization_code"])), false),
+        (
+            "/both.json",
+            Some(json!(["authorization_code", JWT_BEARER])),
+            true,
+        ),
+    ] {
+        let id = host.url(path);
+        let mut described = document(&id, &[CALLBACK]);
+        described["token_endpoint_auth_method"] = json!("private_key_jwt");
+        described["jwks"] = key.jwks();
+        if let Some(grants) = grants {
+            described["grant_types"] = grants;
+        }
+        host.serve(path, &described);
+        let now = enterprise.server.clock.now().as_seconds();
+        let proof = key.sign(&json!({
+            "iss": id, "sub": id, "aud": enterprise.server.issuer(),
+            "exp": now + 60, "jti": path,
+        }));
+        let signed = |form: Parameters| {
+            form.and(
+                "client_assertion_type",
+                "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            )
+            .and("client_assertion", &proof)
+        };
+        let client = crate::client_documents::client(&id);
+        let answer = enterprise.redeem_with(&client, path, signed).await;
+        if may {
+            answer.tokens();
+        } else {
+            answer.refuses(400, "unauthorized_client");
+        }
+    }
 }

@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use super::{CutOff, DynamicClients, IssueError, Issued, StoredRegistration, StoredRegistrations};
 use crate::{
     authorization_server::clients::{
-        ApplicationType, Client, ClientKind, ClientResolver, ResolveError,
+        Client, ClientKind, ClientResolver, ResolveError, Said,
         client::{derived_secret, sha256},
     },
     oauth::{
@@ -91,7 +91,7 @@ impl StoredClients {
     pub(super) async fn issue(
         &self,
         metadata: &ClientMetadata,
-        application_type: Option<ApplicationType>,
+        said: Said,
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
         self.make_room(now).await.map_err(IssueError::Store)?;
@@ -99,8 +99,7 @@ impl StoredClients {
         let id = ClientId::parse(&format!("{PREFIX}{name}")).map_err(|_| IssueError::TooLong)?;
         let access = AccessToken::new(self.random.token());
         let hash = sha256(access.expose().as_bytes());
-        let registration =
-            StoredRegistration::new(id.clone(), hash, now, metadata, application_type);
+        let registration = StoredRegistration::new(id.clone(), hash, now, metadata, said);
         let expires_at = now.plus(self.settings.lifetime);
         let inserted = self
             .records
@@ -170,12 +169,11 @@ impl StoredClients {
         &self,
         managed: &Managed,
         metadata: &ClientMetadata,
-        application_type: Option<ApplicationType>,
+        said: Said,
     ) -> Result<Replace, StoreError> {
         let old = &managed.registration;
         let (id, access, issued_at) = (old.id.clone(), old.access, old.issued_at);
-        let mut registration =
-            StoredRegistration::new(id, access, issued_at, metadata, application_type);
+        let mut registration = StoredRegistration::new(id, access, issued_at, metadata, said);
         registration.used = old.used;
         self.write(&registration, managed.version, managed.expires_at)
             .await

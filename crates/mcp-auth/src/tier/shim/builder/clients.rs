@@ -85,7 +85,8 @@ impl<T: ShimTier> ShimBuilder<T> {
     /// With identity assertions (ID-JAG) of these identity providers taken in place of a login: the
     /// grant `urn:ietf:params:oauth:grant-type:jwt-bearer` (MCP enterprise-managed authorization).
     ///
-    /// The client has to prove itself, by a secret or a signature. Nobody is asked for consent; the
+    /// The client has to name the grant in its `grant_types`, and to prove itself, by a secret or a
+    /// signature. Nobody is asked for consent; the
     /// rule of [`ShimBuilder::with_admission`] is.
     pub fn with_enterprise_issuers(
         mut self,
