@@ -32,6 +32,7 @@ mod consent;
 mod dpop_endpoint;
 mod dpop_proofs;
 mod dpop_tokens;
+mod full_house;
 mod identity_assertions;
 mod incidents;
 mod initial_access_token;

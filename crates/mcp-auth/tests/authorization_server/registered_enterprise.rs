@@ -1,12 +1,8 @@
 //! Clients that registered themselves and bring identity assertions (ID-JAG): nobody logs in, and no
 //! code is ever redeemed.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use http::Method;
 use jsonwebtoken::Algorithm;
 use mcp_auth::{
@@ -15,11 +11,8 @@ use mcp_auth::{
         EnterpriseIssuer,
         clients::{ClientDocuments, StoredRegistrations},
     },
-    oauth::{ClientId, Clock, Issuer},
-    store::{
-        Capabilities, Cursor, IndexName, IndexPage, Insert, KeyRing, MemoryStore, Record,
-        RecordKey, Replace, Store, StoreError, Version, Versioned,
-    },
+    oauth::{Clock, Issuer},
+    store::KeyRing,
     tier::ShimBuilder,
 };
 use mcp_auth_testkit::{DocumentHost, document_host::document};
@@ -30,6 +23,7 @@ use crate::{
     client_documents::CALLBACK,
     harness::{KEY, Server},
     signer::Signer,
+    storage::Witness,
 };
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -155,65 +149,10 @@ async fn a_refused_assertion_prolongs_nothing() {
     }
 }
 
-/// Ends one registration at the moment a grant is about to be written.
-#[derive(Debug, Default)]
-struct EndsMeanwhile {
-    inner: MemoryStore,
-    ends: Mutex<Option<(Arc<DcrShim>, ClientId)>>,
-}
-
-#[async_trait]
-impl Store for EndsMeanwhile {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    async fn insert(&self, key: &RecordKey, record: Record) -> Result<Insert, StoreError> {
-        // Grants alone are found by subject and by client.
-        if record.indexes.len() == 2 {
-            let ends = self.ends.lock().unwrap().take();
-            if let Some((tier, id)) = ends {
-                assert!(tier.registrations().unwrap().end(&id).await.unwrap());
-            }
-        }
-        self.inner.insert(key, record).await
-    }
-
-    async fn load(&self, key: &RecordKey) -> Result<Option<Versioned>, StoreError> {
-        self.inner.load(key).await
-    }
-
-    async fn replace(
-        &self,
-        key: &RecordKey,
-        version: Version,
-        record: Record,
-    ) -> Result<Replace, StoreError> {
-        self.inner.replace(key, version, record).await
-    }
-
-    async fn remove(&self, key: &RecordKey) -> Result<(), StoreError> {
-        self.inner.remove(key).await
-    }
-
-    async fn list(
-        &self,
-        index: &IndexName,
-        cursor: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<IndexPage, StoreError> {
-        self.inner.list(index, cursor, limit).await
-    }
-
-    async fn purge_expired(&self, limit: usize) -> Result<usize, StoreError> {
-        self.inner.purge_expired(limit).await
-    }
-}
-
 /// DCR-15, DCR-18.
 #[tokio::test]
 async fn a_registration_that_ends_during_a_redemption_leaves_no_grant() {
-    let store = Arc::new(EndsMeanwhile::default());
+    let store = Arc::new(Witness::default());
     let kept = Arc::clone(&store);
     let enterprise = Enterprise::with(move |tier| {
         tier.with_store(kept)
@@ -224,10 +163,10 @@ async fn a_registration_that_ends_during_a_redemption_leaves_no_grant() {
     let client = enterprise.client().await;
     let id = client.client_id();
     let tier = enterprise.server.tier();
-    *store.ends.lock().unwrap() = Some((Arc::clone(&tier), id.clone()));
+    store.end_before_next_grant(Arc::clone(&tier), id.clone());
     let refused = enterprise.redeem(&client, "1").await;
     refused.refuses(401, "invalid_client");
-    assert!(store.ends.lock().unwrap().is_none(), "it was ended");
+    assert_eq!(tier.registrations().unwrap().list().await.unwrap(), []);
     assert_eq!(tier.grants().of_client(&id).await.unwrap(), []);
 }
 

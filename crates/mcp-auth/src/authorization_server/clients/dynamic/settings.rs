@@ -37,8 +37,10 @@ impl StoredRegistrations {
     /// # Security
     ///
     /// Anyone can register. When the place is used up, the oldest registrations whose client was
-    /// never given a token give way; those that did are never touched, and if only such are left, nobody can
-    /// register. Several processes count for themselves, so there may be some more for a minute.
+    /// never given a token give way; the others are never touched, and if only such are left,
+    /// nobody can register. Places are looked for at most once a minute where there are few, and once
+    /// in ten minutes where there is none. Several processes count for themselves, so there may be
+    /// some more for a minute.
     #[must_use]
     pub const fn with_capacity(mut self, capacity: usize) -> Self {
         self.capacity = capacity;

@@ -55,8 +55,8 @@ pub(in crate::authorization_server) struct Managed {
 struct Counted {
     count: usize,
     at: Option<Timestamp>,
-    /// Since the last count the oldest were ended, and that did not help.
-    full: bool,
+    /// When there were too few places to look for more soon, and how long it takes until then.
+    rest: Option<(Timestamp, Duration)>,
 }
 
 impl StoredClients {
@@ -280,16 +280,23 @@ impl StoredClients {
     /// so the oldest that never led to a token give way: a host asks for one right after it registered.
     async fn make_room(&self, now: Timestamp) -> Result<(), StoreError> {
         let mut counted = self.counted.lock().await;
-        let fresh = |at: Timestamp| at <= now && now.since(at) < RECOUNT;
-        if !counted.at.is_some_and(fresh) {
+        let lasts = |at: Timestamp, how_long| at <= now && now.since(at) < how_long;
+        if !counted.at.is_some_and(|at| lasts(at, RECOUNT)) {
             counted.count = self.keys().await?.len();
             counted.at = Some(now);
-            counted.full = false;
         }
-        // Once a minute at most where it does not help: anybody can make us look at all of them.
-        if counted.count >= self.settings.capacity && !counted.full {
+        let rests = counted
+            .rest
+            .is_some_and(|(since, how_long)| lasts(since, how_long));
+        if counted.count >= self.settings.capacity && !rests {
             counted.count = self.sweep().await?;
-            counted.full = counted.count >= self.settings.capacity;
+            // Looking reads every registration, and any stranger can bring it about: the fewer places
+            // there were, the longer it takes until it happens again.
+            counted.rest = match self.settings.capacity.saturating_sub(counted.count) {
+                0 => Some((now, REST_IN_VAIN)),
+                few if few < self.reserve() => Some((now, REST)),
+                _ => None,
+            };
             tracing::warn!(
                 event = "registrations_full",
                 fault = "client",
@@ -304,8 +311,13 @@ impl StoredClients {
         Ok(())
     }
 
-    /// Ends the oldest unused registrations until a tenth of the places is free; says how many
-    /// registrations are left.
+    /// The places that are made free at a time: a tenth of them.
+    const fn reserve(&self) -> usize {
+        self.settings.capacity / 10
+    }
+
+    /// Ends the oldest unused registrations until the reserve is free; says how many registrations are
+    /// left.
     async fn sweep(&self) -> Result<usize, StoreError> {
         let (mut live, mut unused) = (0, Vec::new());
         for key in self.keys().await? {
@@ -317,7 +329,7 @@ impl StoredClients {
             }
         }
         unused.sort_unstable();
-        let wanted = self.settings.capacity - self.settings.capacity / 10;
+        let wanted = self.settings.capacity - self.reserve();
         for (_, key, version) in unused {
             if live <= wanted {
                 break;
@@ -369,5 +381,7 @@ fn index() -> IndexName {
 const PREFIX: &str = "reg.";
 const PAGE: usize = 500;
 const RECOUNT: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_secs(60);
+const REST_IN_VAIN: Duration = Duration::from_secs(600);
 /// Over by any clock.
 const OVER: Timestamp = Timestamp::from_seconds(0);
