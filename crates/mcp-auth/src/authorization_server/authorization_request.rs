@@ -321,8 +321,9 @@ impl KnownClient {
         }
         let names_another = self.form.get("request_uri").is_some();
         let pushed = server.pushed.as_ref();
-        let required = self.client.metadata().require_pushed_authorization_requests
-            || pushed.is_some_and(|pushed| pushed.required);
+        // Where nothing can be pushed, nobody is shut out for having wanted to.
+        let wanted = self.client.metadata().require_pushed_authorization_requests;
+        let required = pushed.is_some_and(|pushed| pushed.required || wanted);
         match self.came {
             Came::InQuery if names_another => Err(RequestUriNotSupported),
             // RFC 9126 §2.1.

@@ -111,15 +111,16 @@ fn described(
     token: &AccessToken,
 ) -> Response<Bytes> {
     let registration = managed.registration();
-    let metadata = clients.metadata(registration);
+    let served = server.served();
+    let mut metadata = clients.metadata(registration);
+    metadata.identity_assertions &= served.identity_assertions;
     let secret = clients.secret(registration.id(), metadata.token_endpoint_auth_method);
     let registered = Registered {
         id: registration.id(),
         issued_at: registration.issued_at(),
         secret: secret.as_ref(),
         metadata: &metadata,
-        application_type: registration.application_type(),
-        dpop_bound_access_tokens: metadata.dpop_bound_access_tokens.then_some(true),
+        said: registration.said().held_to(served),
         access: Some((token, url(server, registration.id()))),
     };
     registered.respond(StatusCode::OK)
@@ -168,11 +169,10 @@ async fn replace(
     let ownership: Ownership =
         serde_json::from_slice(request.body()).map_err(|_| RegisterError::Json)?;
     ownership.check(clients, &managed)?;
-    let accepted = submitted.check(clients.redirect_schemes(), server.proofs.is_some())?;
+    let accepted = submitted.check(clients.redirect_schemes(), server.served())?;
     let id = managed.registration().id().clone();
     loop {
-        let (metadata, application_type) = (accepted.metadata(), accepted.application_type());
-        let written = clients.replace(&managed, metadata, application_type);
+        let written = clients.replace(&managed, accepted.metadata(), accepted.said());
         let replaced = written.await? == Replace::Replaced;
         // Somebody was faster: a refresh that prolonged it, another replacement, or its end.
         managed = match clients.managed(&id, token).await? {

@@ -11,7 +11,7 @@ use http::{
 
 use super::{
     assertion::Assertion,
-    clients::{DynamicClients, codec_holds, display_name, document_holds, keys::KeySet},
+    clients::{DynamicClients, Served, codec_holds, display_name, document_holds, keys::KeySet},
     cookies, pages,
     register::Submitted,
     token,
@@ -59,7 +59,12 @@ pub fn registration_body(data: &[u8]) {
     let (clients, now) = (clients(), Timestamp::from_seconds(1_790_000_000));
     let json = HeaderValue::from_static("application/json");
     let submitted = Submitted::parse(Some(&json), data);
-    let Ok(accepted) = submitted.and_then(|submitted| submitted.check(&[], true)) else {
+    let served = Served {
+        dpop: true,
+        pushed_requests: true,
+        identity_assertions: true,
+    };
+    let Ok(accepted) = submitted.and_then(|submitted| submitted.check(&[], served)) else {
         return;
     };
     let metadata = accepted.metadata();
@@ -73,7 +78,7 @@ pub fn registration_body(data: &[u8]) {
     };
     assert!(!id.as_str().starts_with("https://"));
     let client = clients.open(&id).expect("what was registered is known");
-    assert_eq!(client.redirect_uris(), metadata.redirect_uris);
+    assert_eq!(client.metadata(), metadata);
     assert_eq!(secret.is_some(), client.is_confidential());
 }
 

@@ -6,14 +6,14 @@ use http::HeaderMap;
 use super::{DynamicRegistration, bearer::bearer, clients::sha256};
 use crate::oauth::{AccessToken, OAuthErrorCode};
 
-/// The hashes of the tokens that let somebody register; without any everybody may.
-#[derive(Clone, Default)]
+/// The hashes of the tokens that let somebody register: an empty list lets nobody.
+#[derive(Clone)]
 pub(crate) struct InitialAccessTokens(Vec<[u8; 32]>);
 
 impl InitialAccessTokens {
-    pub(crate) fn new<'a>(tokens: impl IntoIterator<Item = &'a AccessToken>) -> Self {
+    pub(crate) fn new(tokens: &[AccessToken]) -> Self {
         let hash = |token: &AccessToken| sha256(token.expose().as_bytes());
-        Self(tokens.into_iter().map(hash).collect())
+        Self(tokens.iter().map(hash).collect())
     }
 
     /// Compared with each of them, whichever matches, in constant time.
@@ -39,8 +39,10 @@ pub(super) fn check(
     registration: &DynamicRegistration,
     headers: &HeaderMap,
 ) -> Result<(), Option<OAuthErrorCode>> {
-    let tokens = &registration.initial_access_tokens;
-    if tokens.0.is_empty() || tokens.accept(&bearer(headers)?) {
+    let Some(tokens) = &registration.initial_access_tokens else {
+        return Ok(());
+    };
+    if tokens.accept(&bearer(headers)?) {
         return Ok(());
     }
     Err(Some(OAuthErrorCode::InvalidToken))

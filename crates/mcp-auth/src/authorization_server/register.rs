@@ -65,18 +65,17 @@ async fn registered(
     let clients = &registration.clients;
     let content_type = request.headers().get(CONTENT_TYPE);
     let accepted = Submitted::parse(content_type, request.body())?
-        .check(clients.redirect_schemes(), server.proofs.is_some())?;
+        .check(clients.redirect_schemes(), server.served())?;
     let now = server.clock.now();
-    let (metadata, application_type) = (accepted.metadata(), accepted.application_type());
-    let issued = clients.issue(metadata, application_type, now).await?;
+    let (metadata, said) = (accepted.metadata(), accepted.said());
+    let issued = clients.issue(metadata, said, now).await?;
     let access = issued.access.as_ref();
     let registered = Registered {
         id: &issued.id,
         issued_at: now,
         secret: issued.secret.as_ref(),
         metadata,
-        application_type,
-        dpop_bound_access_tokens: accepted.dpop_bound_access_tokens(),
+        said,
         access: access.map(|token| (token, client_configuration::url(server, &issued.id))),
     };
     Ok(registered.respond(StatusCode::CREATED))

@@ -24,7 +24,7 @@ pub struct RegistrationSummary {
     pub redirect_uris: Vec<String>,
     /// When it registered.
     pub registered_at: Timestamp,
-    /// Whether a user ever let it in.
+    /// Whether its client was ever given a token.
     pub used: bool,
     /// When its registration ends, unless a grant of it is used again.
     pub expires_at: Timestamp,

@@ -80,7 +80,7 @@ pub struct ClientMetadata {
     pub refresh_tokens: bool,
     /// Whether it may act for itself (RFC 6749 §4.4); the operator alone can say so.
     pub client_credentials: bool,
-    /// Whether it may bring identity assertions (RFC 7523 §2.1).
+    /// Whether it may bring identity assertions (RFC 7523 §2.1), if it authenticates.
     pub identity_assertions: bool,
     /// The scopes it is limited to, if it is.
     pub scope: Option<Scopes>,
@@ -93,7 +93,7 @@ pub struct ClientMetadata {
 }
 
 impl ClientMetadata {
-    /// A public client with these redirection URIs and refresh tokens.
+    /// A public client with these redirection URIs and refresh tokens, and without any other grant.
     #[must_use]
     pub const fn public(redirect_uris: Vec<RedirectUri>) -> Self {
         Self {
@@ -102,7 +102,7 @@ impl ClientMetadata {
             token_endpoint_auth_method: ClientAuthenticationMethod::None,
             refresh_tokens: true,
             client_credentials: false,
-            identity_assertions: true,
+            identity_assertions: false,
             scope: None,
             client_uri: None,
             require_pushed_authorization_requests: false,

@@ -354,6 +354,7 @@ async fn a_client_with_a_document_brings_one_and_keys_come_from_the_enterprise()
     let id = host.url("/client.json");
     let mut signed = document(&id, &[CALLBACK]);
     signed["token_endpoint_auth_method"] = json!("private_key_jwt");
+    signed["grant_types"] = json!(["authorization_code", JWT_BEARER]);
     signed["jwks"] = key.jwks();
     host.serve("/client.json", &signed);
     let issuer = EnterpriseIssuer::with_jwks(Issuer::parse(IDP).unwrap(), enterprise.jwks());

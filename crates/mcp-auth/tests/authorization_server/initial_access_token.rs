@@ -99,6 +99,14 @@ async fn settings_of_registrations_that_mean_nothing_do_not_build() {
         tier.with_initial_access_tokens([AccessToken::new("with spaces in the middle")])
     });
     assert!(spaced.unwrap_err().starts_with("initial access tokens: "));
+    // A list that came out empty says that nobody registers, and never that everybody does.
+    let empty = build(|tier| tier.with_initial_access_tokens([]));
+    assert!(empty.unwrap_err().contains("without_registration"));
+    let added = build(|tier| {
+        tier.with_initial_access_tokens([])
+            .with_initial_access_tokens([AccessToken::new(OLD)])
+    });
+    assert_eq!(added, Ok(()));
     let stored = StoredRegistrations::new;
     let hurried = build(move |tier| {
         let settings = StoredRegistrations::new().with_lifetime(Duration::from_secs(3599));

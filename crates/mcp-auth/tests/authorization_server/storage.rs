@@ -2,13 +2,17 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use async_trait::async_trait;
-use mcp_auth::store::{
-    Capabilities, Cursor, IndexName, IndexPage, Insert, MemoryStore, Record, RecordKey, Replace,
-    Store, StoreError, Version, Versioned,
+use mcp_auth::{
+    DcrShim,
+    oauth::ClientId,
+    store::{
+        Capabilities, Cursor, IndexName, IndexPage, Insert, MemoryStore, Record, RecordKey,
+        Replace, Store, StoreError, Version, Versioned,
+    },
 };
 
 use crate::{
@@ -23,6 +27,8 @@ pub struct Witness {
     promises: Option<Capabilities>,
     away: AtomicBool,
     seen: Mutex<Vec<Vec<u8>>>,
+    reads: AtomicUsize,
+    ends: Mutex<Option<(Arc<DcrShim>, ClientId)>>,
 }
 
 impl Witness {
@@ -41,6 +47,16 @@ impl Witness {
 
     pub fn come_back(&self) {
         self.away.store(false, Ordering::SeqCst);
+    }
+
+    /// Ends this registration when the next grant is about to be inserted.
+    pub fn end_before_next_grant(&self, tier: Arc<DcrShim>, client: ClientId) {
+        *self.ends.lock().unwrap() = Some((tier, client));
+    }
+
+    /// How many records were asked for.
+    pub fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
     }
 
     fn saw(&self, key: &RecordKey, record: &Record) {
@@ -75,10 +91,18 @@ impl Store for Witness {
             return Err(StoreError::Unavailable(None));
         }
         self.saw(key, &record);
+        // Grants alone are found by subject and by client.
+        if record.indexes.len() == 2 {
+            let ends = self.ends.lock().unwrap().take();
+            if let Some((tier, client)) = ends {
+                assert!(tier.registrations().unwrap().end(&client).await.unwrap());
+            }
+        }
         self.inner.insert(key, record).await
     }
 
     async fn load(&self, key: &RecordKey) -> Result<Option<Versioned>, StoreError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         self.inner.load(key).await
     }
 

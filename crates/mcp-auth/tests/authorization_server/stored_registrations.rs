@@ -5,9 +5,12 @@ use std::{sync::Arc, time::Duration};
 use http::Method;
 use mcp_auth::{
     DcrShim,
-    authorization_server::{clients::StoredRegistrations, pages::ErrorPageKind},
-    oauth::{ClientId, Clock},
-    store::KeyRing,
+    authorization_server::{
+        clients::{DynamicClients, StoredRegistrations},
+        pages::ErrorPageKind,
+    },
+    oauth::{ClientId, Clock, Issuer, SystemRandom},
+    store::{KeyRing, MemoryStore},
     tier::ShimBuilder,
 };
 use serde_json::{Value, json};
@@ -503,6 +506,37 @@ async fn no_secret_of_a_registration_reaches_the_store() {
     ] {
         assert!(!witness.contains(secret), "{secret}");
     }
+}
+
+/// DCR-12, DCR-18. An operator who begins to store registrations can keep the sealed ones, by handing
+/// them over as a resolver of its own.
+#[tokio::test]
+async fn clients_that_are_known_in_another_way_are_not_held_to_the_stored_ones() {
+    let ring = || KeyRing::parse(KEY).unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let kept = Arc::clone(&store);
+    let server = Server::builder(move |tier| tier.with_key_ring(ring()).with_store(kept))
+        .start()
+        .await;
+    let client = Client::public(&server).await;
+    let refresh = client.tokens(&server).await.refresh;
+    let issuer = Issuer::parse(server.issuer()).unwrap();
+    let sealed = DynamicClients::new(&ring(), &issuer, Arc::new(SystemRandom));
+    server.restart(|tier| {
+        stored(tier)
+            .with_key_ring(ring())
+            .with_store(store)
+            .with_clients(Arc::new(sealed))
+    });
+    token(&server, &client.refreshing(&refresh)).await.tokens();
+    client.tokens(&server).await;
+    // Who registers now is stored, and ends when it is ended.
+    let managed = Managed::new(&server, &metadata()).await;
+    let tokens = managed.client().tokens(&server).await;
+    assert_eq!(managed.call(&server, Method::DELETE).await.status, 204);
+    token(&server, &managed.client().refreshing(&tokens.refresh))
+        .await
+        .refuses(401, "invalid_client");
 }
 
 /// DCR-15. A refresh and the end of the registration at once: one of them comes first, and no grant

@@ -11,6 +11,7 @@ pub(crate) mod document;
 mod dynamic;
 pub(crate) mod keys;
 mod preregistered;
+mod said;
 
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ pub use dynamic::{ClientIdTooLong, DynamicClients, StoredRegistrations};
 pub(super) use dynamic::{IssueError, Managed, StoredRegistration};
 pub(crate) use dynamic::{RegisteredClients, StoredClients};
 pub use preregistered::PreregisteredClients;
+pub(super) use said::{Said, Served};
 
 use crate::oauth::ClientId;
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::{Client, ClientKind, ClientResolver, ResolveError, client::ClientKeys, keys::KeySet};
 use crate::{
     BuildError,
+    authorization_server::token::JWT_BEARER,
     oauth::{
         ClientAuthenticationMethod as Method, ClientId, ClientMetadata, ClientSecret, RedirectUri,
         Scopes,
@@ -326,7 +327,6 @@ impl Grants {
     }
 }
 
-const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const ARGUMENT: &str = "preregistered clients";
 
 const MEMBERS: [&str; 11] = [

@@ -5,7 +5,11 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::{
-    authorization_server::{clients::ApplicationType, response},
+    authorization_server::{
+        clients::{ApplicationType, Said},
+        response,
+        token::JWT_BEARER,
+    },
     oauth::{AccessToken, ClientId, ClientMetadata, ClientSecret, RedirectUri, Scopes, Timestamp},
 };
 
@@ -15,8 +19,7 @@ pub(in crate::authorization_server) struct Registered<'a> {
     pub(in crate::authorization_server) issued_at: Timestamp,
     pub(in crate::authorization_server) secret: Option<&'a ClientSecret>,
     pub(in crate::authorization_server) metadata: &'a ClientMetadata,
-    pub(in crate::authorization_server) application_type: Option<ApplicationType>,
-    pub(in crate::authorization_server) dpop_bound_access_tokens: Option<bool>,
+    pub(in crate::authorization_server) said: Said,
     /// The token for the registration, and where it is used.
     pub(in crate::authorization_server) access: Option<(&'a AccessToken, String)>,
 }
@@ -38,7 +41,7 @@ struct ClientInformation<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     client_name: Option<&'a str>,
     redirect_uris: &'a [RedirectUri],
-    grant_types: &'a [&'a str],
+    grant_types: Vec<&'static str>,
     response_types: [&'a str; 1],
     token_endpoint_auth_method: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,16 +50,16 @@ struct ClientInformation<'a> {
     application_type: Option<ApplicationType>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dpop_bound_access_tokens: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    require_pushed_authorization_requests: Option<bool>,
 }
 
 impl Registered<'_> {
     pub(in crate::authorization_server) fn respond(&self, status: StatusCode) -> Response<Bytes> {
-        let metadata = self.metadata;
-        let grant_types: &[&str] = if metadata.refresh_tokens {
-            &["authorization_code", "refresh_token"]
-        } else {
-            &["authorization_code"]
-        };
+        let (metadata, said) = (self.metadata, self.said);
+        let mut grant_types = vec!["authorization_code"];
+        grant_types.extend(metadata.refresh_tokens.then_some("refresh_token"));
+        grant_types.extend(metadata.identity_assertions.then_some(JWT_BEARER));
         let access = self.access.as_ref();
         let body = ClientInformation {
             client_id: self.id,
@@ -71,8 +74,9 @@ impl Registered<'_> {
             response_types: ["code"],
             token_endpoint_auth_method: metadata.token_endpoint_auth_method.as_str(),
             scope: metadata.scope.as_ref(),
-            application_type: self.application_type,
-            dpop_bound_access_tokens: self.dpop_bound_access_tokens,
+            application_type: said.application_type,
+            dpop_bound_access_tokens: said.dpop_bound_access_tokens,
+            require_pushed_authorization_requests: said.require_pushed_authorization_requests,
         };
         response::json(status, &body)
     }

@@ -6,7 +6,10 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
 use crate::{
-    authorization_server::clients::{ApplicationType, IssueError, display_name},
+    authorization_server::{
+        clients::{ApplicationType, IssueError, Said, Served, display_name},
+        token::JWT_BEARER,
+    },
     oauth::{
         ClientAuthenticationMethod as Method, ClientMetadata, OAuthErrorCode, RedirectUri, Scopes,
     },
@@ -27,6 +30,7 @@ pub(in crate::authorization_server) struct Submitted {
     jwks: Option<IgnoredAny>,
     jwks_uri: Option<IgnoredAny>,
     dpop_bound_access_tokens: Option<bool>,
+    require_pushed_authorization_requests: Option<bool>,
 }
 
 impl Submitted {
@@ -52,9 +56,14 @@ impl Submitted {
     pub(in crate::authorization_server) fn check(
         self,
         redirect_schemes: &[String],
-        serves_dpop: bool,
+        served: Served,
     ) -> Result<Accepted, RegisterError> {
         let application_type = ApplicationType::of(self.application_type.as_ref());
+        let said = Said {
+            application_type,
+            dpop_bound_access_tokens: self.dpop_bound_access_tokens,
+            require_pushed_authorization_requests: self.require_pushed_authorization_requests,
+        };
         let redirect_uris = redirect_uris(
             self.redirect_uris.as_ref(),
             application_type,
@@ -82,6 +91,11 @@ impl Submitted {
         metadata.token_endpoint_auth_method = method;
         // Hosts that say nothing about grants want to stay signed in.
         metadata.refresh_tokens = has(&self.grant_types, "refresh_token");
+        // Where nobody logs in, the client has to say so, and to prove itself.
+        metadata.identity_assertions = served.identity_assertions
+            && method.is_confidential()
+            && self.grant_types.is_some()
+            && has(&self.grant_types, JWT_BEARER);
         metadata.client_name = self.client_name.as_deref().and_then(display_name);
         let name_length = metadata
             .client_name
@@ -93,14 +107,10 @@ impl Submitted {
         let scope = Scopes::parse(self.scope.as_deref().unwrap_or_default());
         let scope = scope.map_err(|_| RegisterError::Scope)?;
         metadata.scope = (!scope.is_empty()).then_some(scope);
-        // Tokens are bound to keys only where that is served; a client is told so (§3.2.1).
-        let asked_for_dpop = self.dpop_bound_access_tokens;
-        metadata.dpop_bound_access_tokens = serves_dpop && asked_for_dpop == Some(true);
-        Ok(Accepted {
-            metadata,
-            application_type,
-            asked_for_dpop: asked_for_dpop.is_some(),
-        })
+        // A client is told what is not served (§3.2.1).
+        let said = said.held_to(served);
+        said.note_in(&mut metadata);
+        Ok(Accepted { metadata, said })
     }
 }
 
@@ -161,25 +171,16 @@ fn method(
 /// Made by [`Submitted::check`] alone.
 pub(in crate::authorization_server) struct Accepted {
     metadata: ClientMetadata,
-    application_type: Option<ApplicationType>,
-    asked_for_dpop: bool,
+    said: Said,
 }
 
 impl Accepted {
-    /// Whether its tokens are bound to a key, if it asked one way or the other.
-    pub(in crate::authorization_server) fn dpop_bound_access_tokens(&self) -> Option<bool> {
-        self.asked_for_dpop
-            .then_some(self.metadata.dpop_bound_access_tokens)
-    }
-
     pub(in crate::authorization_server) const fn metadata(&self) -> &ClientMetadata {
         &self.metadata
     }
 
-    pub(in crate::authorization_server) const fn application_type(
-        &self,
-    ) -> Option<ApplicationType> {
-        self.application_type
+    pub(in crate::authorization_server) const fn said(&self) -> Said {
+        self.said
     }
 }
 

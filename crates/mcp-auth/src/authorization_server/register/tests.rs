@@ -6,12 +6,19 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    authorization_server::clients::DynamicClients,
+    authorization_server::clients::{DynamicClients, Served},
     oauth::{ClientId, ClientSecret, Issuer, SystemRandom, Timestamp},
     store::KeyRing,
 };
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
+
+/// A server with nothing turned on.
+const NOTHING: Served = Served {
+    dpop: false,
+    pushed_requests: false,
+    identity_assertions: false,
+};
 
 fn clients() -> DynamicClients {
     let ring = KeyRing::ephemeral(&SystemRandom);
@@ -26,7 +33,7 @@ fn answer(
     body: &[u8],
 ) -> Response<Bytes> {
     let accepted = Submitted::parse(content_type, body)
-        .and_then(|submitted| submitted.check(clients.redirect_schemes(), false));
+        .and_then(|submitted| submitted.check(clients.redirect_schemes(), NOTHING));
     let issued = accepted.and_then(|accepted| {
         let issued = clients.issue(accepted.metadata(), NOW);
         Ok((accepted, issued.map_err(|_| RegisterError::TooLong)?))
@@ -38,8 +45,7 @@ fn answer(
             issued_at: NOW,
             secret: secret.as_ref(),
             metadata: accepted.metadata(),
-            application_type: accepted.application_type(),
-            dpop_bound_access_tokens: accepted.dpop_bound_access_tokens(),
+            said: accepted.said(),
             access: None,
         }
         .respond(StatusCode::CREATED),

@@ -24,17 +24,17 @@ pub(super) async fn redeem(
     form: &Form,
     mut once: OneTime,
 ) -> Result<Granted, TokenError> {
-    if !client.metadata().identity_assertions {
-        return Err(TokenError::Refused(
-            OAuthErrorCode::UnauthorizedClient,
-            "the client was not registered for identity assertions",
-        ));
-    }
     // Whoever holds somebody else's assertion proves nothing by its name alone.
     if !client.is_confidential() {
         return Err(TokenError::Refused(
             OAuthErrorCode::InvalidClient,
             "a client that does not authenticate brings an identity assertion",
+        ));
+    }
+    if !client.metadata().identity_assertions {
+        return Err(TokenError::Refused(
+            OAuthErrorCode::UnauthorizedClient,
+            "the client was not registered for identity assertions",
         ));
     }
     let jwt = form.get("assertion").ok_or(TokenError::Refused(

@@ -63,9 +63,17 @@ pub(super) async fn grant(
     };
     let handle = GrantHandle::generate(&*server.random);
     let expires_at = grant_expiry(server, &grant, now);
+    if !server.keep_registered(client, expires_at).await? {
+        return Err(TokenError::REGISTRATION_ENDED);
+    }
     if server.grants.insert(&handle, &grant, expires_at).await? == Insert::Exists {
         let collision = StoreError::Failed("a random key exists already".into());
         return Err(collision.into());
+    }
+    if !server.is_registered(client).await? {
+        let reason = "its registration was ended meanwhile";
+        server.grants.revoke(&handle, reason).await?;
+        return Err(TokenError::REGISTRATION_ENDED);
     }
     tracing::info!(
         event = "grant_made",

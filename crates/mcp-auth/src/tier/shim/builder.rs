@@ -54,7 +54,8 @@ pub struct ShimBuilder<T> {
     client_credentials: bool,
     enterprise: Vec<EnterpriseIssuer>,
     stored_registrations: Option<StoredRegistrations>,
-    initial_access_tokens: Vec<AccessToken>,
+    /// Those that were named, once somebody named any.
+    initial_access_tokens: Option<Vec<AccessToken>>,
     redirect_schemes: Vec<String>,
     denied: Vec<ClientId>,
     refuse_registrations_before: Option<Timestamp>,
@@ -100,7 +101,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             client_credentials: false,
             enterprise: Vec::new(),
             stored_registrations: None,
-            initial_access_tokens: Vec::new(),
+            initial_access_tokens: None,
             redirect_schemes: Vec::new(),
             denied: Vec::new(),
             refuse_registrations_before: None,

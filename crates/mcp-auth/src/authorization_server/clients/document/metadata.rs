@@ -5,7 +5,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    authorization_server::clients::{display_name, keys::KeySet, sha256},
+    authorization_server::{
+        clients::{ApplicationType, display_name, keys::KeySet, sha256},
+        token::JWT_BEARER,
+    },
     oauth::{
         ClientAuthenticationMethod as Method, ClientId, ClientMetadata, RedirectUri, https_host,
     },
@@ -52,6 +55,7 @@ struct Members {
     jwks: Option<Value>,
     jwks_uri: Option<String>,
     dpop_bound_access_tokens: Option<bool>,
+    require_pushed_authorization_requests: Option<bool>,
     client_secret: Option<Value>,
     client_secret_expires_at: Option<Value>,
 }
@@ -133,6 +137,13 @@ impl Members {
         metadata.client_name = Some(name);
         metadata.token_endpoint_auth_method = method;
         metadata.refresh_tokens = has(&self.grant_types, "refresh_token");
+        // Where nobody logs in, the client has to say so, and to prove itself.
+        metadata.identity_assertions = method.is_confidential()
+            && self.grant_types.is_some()
+            && has(&self.grant_types, JWT_BEARER);
+        metadata.require_pushed_authorization_requests = self
+            .require_pushed_authorization_requests
+            .unwrap_or_default();
         metadata.dpop_bound_access_tokens = self.dpop_bound_access_tokens.unwrap_or_default();
         Ok(Document {
             metadata,
@@ -200,11 +211,15 @@ impl Members {
         if listed.len() > MAX_REDIRECT_URIS {
             return Err("it has more than 32 redirect_uris");
         }
-        let web_only = self.application_type.as_ref().and_then(Value::as_str) == Some("web");
+        let application_type = ApplicationType::of(self.application_type.as_ref());
         let mut good: Vec<RedirectUri> = Vec::new();
         for text in listed {
             match RedirectUri::parse_with_schemes(text, schemes) {
-                Ok(uri) if !good.contains(&uri) && (!web_only || uri.is_https()) => good.push(uri),
+                Ok(uri)
+                    if !good.contains(&uri) && ApplicationType::allows(application_type, &uri) =>
+                {
+                    good.push(uri);
+                }
                 _ => {}
             }
         }

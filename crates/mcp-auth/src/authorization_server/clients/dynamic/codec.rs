@@ -1,7 +1,7 @@
 //! A registration as few bytes: what consent and the checks need, and nothing else.
 //!
 //! ```text
-//! version  flags  issued_at  count  redirect_uri…  [client_name]  [scope]  [client_uri]
+//! version  flags  [further flags]  issued_at  count  redirect_uri…  [client_name]  [scope]  [client_uri]
 //! ```
 //!
 //! Numbers are LEB128. Texts are compressed against the [`dictionary`]:
@@ -36,10 +36,15 @@ pub(super) fn encode(metadata: &ClientMetadata, issued_at: Timestamp) -> Vec<u8>
         (CLIENT_URI, metadata.client_uri.is_some()),
         (DPOP_BOUND, metadata.dpop_bound_access_tokens),
     ];
-    for (flag, _) in set.iter().filter(|(_, is_set)| *is_set) {
-        flags |= flag;
-    }
-    let mut out = vec![VERSION, flags];
+    flags |= sum(&set);
+    let further = sum(&[
+        (IDENTITY_ASSERTIONS, metadata.identity_assertions),
+        (MUST_PUSH, metadata.require_pushed_authorization_requests),
+    ]);
+    let mut out = match further {
+        0 => vec![VERSION, flags],
+        _ => vec![VERSION, flags | FURTHER, further],
+    };
     put_number(&mut out, issued_at.as_seconds());
     put_number(&mut out, metadata.redirect_uris.len() as u64);
     for uri in &metadata.redirect_uris {
@@ -64,7 +69,11 @@ pub(super) fn decode(
         return None;
     }
     let flags = reader.byte()?;
-    if flags & UNUSED != 0 {
+    let further = match flags & FURTHER {
+        0 => 0,
+        _ => reader.byte().filter(|byte| *byte != 0)?,
+    };
+    if further & UNUSED != 0 {
         return None;
     }
     let issued_at = Timestamp::from_seconds(reader.number()?);
@@ -95,7 +104,15 @@ pub(super) fn decode(
     metadata.scope = scope.map(|text| Scopes::parse(&text)).transpose().ok()?;
     metadata.client_uri = client_uri;
     metadata.dpop_bound_access_tokens = flags & DPOP_BOUND != 0;
+    metadata.identity_assertions = further & IDENTITY_ASSERTIONS != 0;
+    metadata.require_pushed_authorization_requests = further & MUST_PUSH != 0;
     Some((metadata, issued_at))
+}
+
+/// One byte of those flags that are set.
+fn sum(flags: &[(u8, bool)]) -> u8 {
+    let set = flags.iter().filter(|(_, is_set)| *is_set);
+    set.fold(0, |sum, (flag, _)| sum | flag)
 }
 
 /// Whatever is read is written and read again as the same.
@@ -189,7 +206,12 @@ const CLIENT_NAME: u8 = 0b0000_1000;
 const SCOPE: u8 = 0b0001_0000;
 const CLIENT_URI: u8 = 0b0010_0000;
 const DPOP_BOUND: u8 = 0b0100_0000;
-const UNUSED: u8 = 0b1000_0000;
+/// Another byte of flags follows, with one of them set at least.
+const FURTHER: u8 = 0b1000_0000;
+
+const IDENTITY_ASSERTIONS: u8 = 0b0000_0001;
+const MUST_PUSH: u8 = 0b0000_0010;
+const UNUSED: u8 = 0b1111_1100;
 
 const END: u8 = 0x00;
 const RUN_MAX: u8 = 0x1f;

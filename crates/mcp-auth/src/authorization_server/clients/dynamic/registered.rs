@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{DynamicClients, StoredClients};
 use crate::{
-    authorization_server::clients::{ApplicationType, ClientResolver},
+    authorization_server::clients::{ClientResolver, Said},
     oauth::{AccessToken, ClientId, ClientMetadata, ClientSecret, Timestamp},
     store::StoreError,
 };
@@ -57,7 +57,7 @@ impl RegisteredClients {
     pub(in crate::authorization_server) async fn issue(
         &self,
         metadata: &ClientMetadata,
-        application_type: Option<ApplicationType>,
+        said: Said,
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
         match self {
@@ -70,7 +70,7 @@ impl RegisteredClients {
                     access: None,
                 })
             }
-            Self::Stored(clients) => clients.issue(metadata, application_type, now).await,
+            Self::Stored(clients) => clients.issue(metadata, said, now).await,
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 /// operators who have to list their clients, and for clients that manage their registration
 /// (RFC 7592).
 ///
-/// A registration ends thirty days after it was made. Once one of its codes is redeemed it lives on:
-/// it outlives each of its grants by half of its lifetime at least, and by the whole at most.
+/// A registration ends thirty days after it was made. Once its client is given a token it lives on: it
+/// outlives each of its grants by half of its lifetime at least, and by the whole at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredRegistrations {
     pub(crate) lifetime: Duration,
@@ -24,7 +24,7 @@ impl StoredRegistrations {
         }
     }
 
-    /// With registrations that end this long after they were made, if no code of theirs was redeemed:
+    /// With registrations that end this long after they were made, if their client was given no token:
     /// whole seconds from an hour to ten years.
     #[must_use]
     pub const fn with_lifetime(mut self, lifetime: Duration) -> Self {
@@ -36,9 +36,11 @@ impl StoredRegistrations {
     ///
     /// # Security
     ///
-    /// Anyone can register. When the place is used up, the oldest registrations that never led to a
-    /// login give way; those that did are never touched, and if only such are left, nobody can
-    /// register. Several processes count for themselves, so there may be some more for a minute.
+    /// Anyone can register. When the place is used up, the oldest registrations whose client was
+    /// never given a token give way; the others are never touched, and if only such are left,
+    /// nobody can register. Places are looked for at most once a minute where there are few, and once
+    /// in ten minutes where there is none. Several processes count for themselves, so there may be
+    /// some more for a minute.
     #[must_use]
     pub const fn with_capacity(mut self, capacity: usize) -> Self {
         self.capacity = capacity;

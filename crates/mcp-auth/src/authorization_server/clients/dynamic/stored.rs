@@ -4,7 +4,9 @@
 //! whoever is about to give a grant a longer life gives its registration one first
 //! ([`StoredClients::keep_until`]), and goes no further if the registration is gone. A process that
 //! dies between the two leaves a registration that lives too long, never a grant without one; and of
-//! a removal and a refresh at the same time one comes first, after which the other finds nothing.
+//! a removal and a refresh at the same time one comes first, after which the other finds nothing. A
+//! grant that is inserted, and not swapped, cannot lose to a removal: whoever inserts one looks at the
+//! registration once more ([`StoredClients::is_kept`]).
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +18,7 @@ use tokio::sync::Mutex;
 use super::{CutOff, DynamicClients, IssueError, Issued, StoredRegistration, StoredRegistrations};
 use crate::{
     authorization_server::clients::{
-        ApplicationType, Client, ClientKind, ClientResolver, ResolveError,
+        Client, ClientKind, ClientResolver, ResolveError, Said,
         client::{derived_secret, sha256},
     },
     oauth::{
@@ -53,8 +55,8 @@ pub(in crate::authorization_server) struct Managed {
 struct Counted {
     count: usize,
     at: Option<Timestamp>,
-    /// Since the last count the oldest were ended, and that did not help.
-    full: bool,
+    /// When there were too few places to look for more soon, and how long it takes until then.
+    rest: Option<(Timestamp, Duration)>,
 }
 
 impl StoredClients {
@@ -76,6 +78,12 @@ impl StoredClients {
         }
     }
 
+    /// Whether an identifier is one of those that are given out here; the registrations of others lie
+    /// elsewhere, with a resolver of the operator's.
+    pub(in crate::authorization_server) fn names(id: &ClientId) -> bool {
+        id.as_str().starts_with(PREFIX)
+    }
+
     pub(in crate::authorization_server) fn redirect_schemes(&self) -> &[String] {
         &self.redirect_schemes
     }
@@ -83,7 +91,7 @@ impl StoredClients {
     pub(super) async fn issue(
         &self,
         metadata: &ClientMetadata,
-        application_type: Option<ApplicationType>,
+        said: Said,
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
         self.make_room(now).await.map_err(IssueError::Store)?;
@@ -91,8 +99,7 @@ impl StoredClients {
         let id = ClientId::parse(&format!("{PREFIX}{name}")).map_err(|_| IssueError::TooLong)?;
         let access = AccessToken::new(self.random.token());
         let hash = sha256(access.expose().as_bytes());
-        let registration =
-            StoredRegistration::new(id.clone(), hash, now, metadata, application_type);
+        let registration = StoredRegistration::new(id.clone(), hash, now, metadata, said);
         let expires_at = now.plus(self.settings.lifetime);
         let inserted = self
             .records
@@ -162,12 +169,11 @@ impl StoredClients {
         &self,
         managed: &Managed,
         metadata: &ClientMetadata,
-        application_type: Option<ApplicationType>,
+        said: Said,
     ) -> Result<Replace, StoreError> {
         let old = &managed.registration;
         let (id, access, issued_at) = (old.id.clone(), old.access, old.issued_at);
-        let mut registration =
-            StoredRegistration::new(id, access, issued_at, metadata, application_type);
+        let mut registration = StoredRegistration::new(id, access, issued_at, metadata, said);
         registration.used = old.used;
         self.write(&registration, managed.version, managed.expires_at)
             .await
@@ -199,12 +205,20 @@ impl StoredClients {
         }
     }
 
+    /// Whether there is such a registration at this moment.
+    pub(in crate::authorization_server) async fn is_kept(
+        &self,
+        id: &ClientId,
+    ) -> Result<bool, StoreError> {
+        Ok(self.load(id).await?.is_some())
+    }
+
     /// Removes a registration; says whether there was one. Its grants are left to the caller.
     pub(in crate::authorization_server) async fn remove(
         &self,
         id: &ClientId,
     ) -> Result<bool, StoreError> {
-        let was_there = self.load(id).await?.is_some();
+        let was_there = self.is_kept(id).await?;
         self.records.remove(&key(id)).await?;
         Ok(was_there)
     }
@@ -223,7 +237,7 @@ impl StoredClients {
     }
 
     async fn load(&self, id: &ClientId) -> Result<Option<Loaded<StoredRegistration>>, StoreError> {
-        if !id.as_str().starts_with(PREFIX) {
+        if !Self::names(id) {
             return Ok(None);
         }
         self.records.load(&key(id)).await
@@ -263,24 +277,31 @@ impl StoredClients {
     /// Holds the number of registrations to what the operator allows.
     ///
     /// Refusing the newcomer would let whoever floods shut everybody else out for a whole lifetime,
-    /// so the oldest that never led to a login give way: a host logs in right after it registered.
+    /// so the oldest that never led to a token give way: a host asks for one right after it registered.
     async fn make_room(&self, now: Timestamp) -> Result<(), StoreError> {
         let mut counted = self.counted.lock().await;
-        let fresh = |at: Timestamp| at <= now && now.since(at) < RECOUNT;
-        if !counted.at.is_some_and(fresh) {
+        let lasts = |at: Timestamp, how_long| at <= now && now.since(at) < how_long;
+        if !counted.at.is_some_and(|at| lasts(at, RECOUNT)) {
             counted.count = self.keys().await?.len();
             counted.at = Some(now);
-            counted.full = false;
         }
-        // Once a minute at most where it does not help: anybody can make us look at all of them.
-        if counted.count >= self.settings.capacity && !counted.full {
+        let rests = counted
+            .rest
+            .is_some_and(|(since, how_long)| lasts(since, how_long));
+        if counted.count >= self.settings.capacity && !rests {
             counted.count = self.sweep().await?;
-            counted.full = counted.count >= self.settings.capacity;
+            // Looking reads every registration, and any stranger can bring it about: the fewer places
+            // there were, the longer it takes until it happens again.
+            counted.rest = match self.settings.capacity.saturating_sub(counted.count) {
+                0 => Some((now, REST_IN_VAIN)),
+                few if few < self.reserve() => Some((now, REST)),
+                _ => None,
+            };
             tracing::warn!(
                 event = "registrations_full",
                 fault = "client",
                 left = counted.count,
-                "the oldest registrations without a login gave way"
+                "the oldest registrations without a token gave way"
             );
         }
         if counted.count >= self.settings.capacity {
@@ -290,8 +311,13 @@ impl StoredClients {
         Ok(())
     }
 
-    /// Ends the oldest unused registrations until a tenth of the places is free; says how many
-    /// registrations are left.
+    /// The places that are made free at a time: a tenth of them.
+    const fn reserve(&self) -> usize {
+        self.settings.capacity / 10
+    }
+
+    /// Ends the oldest unused registrations until the reserve is free; says how many registrations are
+    /// left.
     async fn sweep(&self) -> Result<usize, StoreError> {
         let (mut live, mut unused) = (0, Vec::new());
         for key in self.keys().await? {
@@ -303,7 +329,7 @@ impl StoredClients {
             }
         }
         unused.sort_unstable();
-        let wanted = self.settings.capacity - self.settings.capacity / 10;
+        let wanted = self.settings.capacity - self.reserve();
         for (_, key, version) in unused {
             if live <= wanted {
                 break;
@@ -355,5 +381,7 @@ fn index() -> IndexName {
 const PREFIX: &str = "reg.";
 const PAGE: usize = 500;
 const RECOUNT: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_secs(60);
+const REST_IN_VAIN: Duration = Duration::from_secs(600);
 /// Over by any clock.
 const OVER: Timestamp = Timestamp::from_seconds(0);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    authorization_server::clients::ApplicationType,
+    authorization_server::clients::Said,
     oauth::{ClientAuthenticationMethod, ClientId, ClientMetadata, RedirectUri, Scopes, Timestamp},
 };
 
@@ -22,28 +22,29 @@ pub(in crate::authorization_server) struct StoredRegistration {
     client_name: Option<String>,
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     scope: Option<Scopes>,
-    #[serde(rename = "d", default, skip_serializing_if = "std::ops::Not::not")]
-    dpop_bound_access_tokens: bool,
-    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
-    application_type: Option<ApplicationType>,
+    /// Whether it may bring identity assertions.
+    #[serde(rename = "j", default, skip_serializing_if = "std::ops::Not::not")]
+    identity_assertions: bool,
+    #[serde(flatten)]
+    said: Said,
     #[serde(rename = "t")]
     pub(super) issued_at: Timestamp,
     /// The hash of the registration access token.
     #[serde(rename = "x")]
     pub(super) access: [u8; 32],
-    /// Whether a code of it was ever redeemed.
+    /// Whether it ever led to a grant.
     #[serde(rename = "l", default)]
     pub(super) used: bool,
 }
 
 impl StoredRegistration {
-    /// One that no code was redeemed for.
+    /// One that led to no grant yet.
     pub(super) fn new(
         id: ClientId,
         access: [u8; 32],
         issued_at: Timestamp,
         metadata: &ClientMetadata,
-        application_type: Option<ApplicationType>,
+        said: Said,
     ) -> Self {
         let uris = metadata.redirect_uris.iter();
         Self {
@@ -53,8 +54,8 @@ impl StoredRegistration {
             refresh_tokens: metadata.refresh_tokens,
             client_name: metadata.client_name.clone(),
             scope: metadata.scope.clone(),
-            dpop_bound_access_tokens: metadata.dpop_bound_access_tokens,
-            application_type,
+            identity_assertions: metadata.identity_assertions,
+            said,
             issued_at,
             access,
             used: false,
@@ -69,7 +70,8 @@ impl StoredRegistration {
         metadata.refresh_tokens = self.refresh_tokens;
         metadata.client_name.clone_from(&self.client_name);
         metadata.scope.clone_from(&self.scope);
-        metadata.dpop_bound_access_tokens = self.dpop_bound_access_tokens;
+        metadata.identity_assertions = self.identity_assertions;
+        self.said.note_in(&mut metadata);
         metadata
     }
 
@@ -77,10 +79,8 @@ impl StoredRegistration {
         &self.id
     }
 
-    pub(in crate::authorization_server) const fn application_type(
-        &self,
-    ) -> Option<ApplicationType> {
-        self.application_type
+    pub(in crate::authorization_server) const fn said(&self) -> Said {
+        self.said
     }
 
     pub(in crate::authorization_server) fn client_name(&self) -> Option<&str> {

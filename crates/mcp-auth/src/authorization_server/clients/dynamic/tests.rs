@@ -201,6 +201,20 @@ fn reads_what_version_1_wrote() {
     assert!(metadata.refresh_tokens);
     let method = metadata.token_endpoint_auth_method;
     assert_eq!(method, ClientAuthenticationMethod::ClientSecretBasic);
+    assert!(!metadata.identity_assertions);
+    assert!(!metadata.require_pushed_authorization_requests);
+}
+
+/// The same, for identifiers with further flags.
+#[test]
+fn reads_what_version_1_wrote_with_further_flags() {
+    let bytes = [1, 0b1000_0001, 0b11, 5, 1, 0x9b, 0];
+    let (metadata, issued_at) = codec::decode(&bytes, &[]).unwrap();
+    assert_eq!(issued_at, Timestamp::from_seconds(5));
+    assert!(metadata.identity_assertions);
+    assert!(metadata.require_pushed_authorization_requests);
+    assert!(!metadata.refresh_tokens);
+    assert_eq!(codec::encode(&metadata, issued_at), bytes);
 }
 
 #[test]
@@ -220,6 +234,15 @@ fn refuses_bytes_that_were_never_written() {
         let mut changed = good.clone();
         changed[at] = byte;
         assert!(codec::decode(&changed, &[]).is_none(), "byte {at} = {byte}");
+    }
+    // Further flags are there only if one of those that are known is set.
+    let mut further = good.clone();
+    further[1] |= 0x80;
+    further.insert(2, 1);
+    assert!(codec::decode(&further, &[]).is_some());
+    for byte in [0, 4, 5, 0x81] {
+        further[2] = byte;
+        assert!(codec::decode(&further, &[]).is_none(), "{byte}");
     }
     // A number that does not fit, an unused code, and a count without texts.
     assert!(codec::decode(&[&[1, 0][..], &[0xff; 11]].concat(), &[]).is_none());
@@ -260,17 +283,26 @@ fn any_metadata() -> impl Strategy<Value = ClientMetadata> {
     let parts = (
         vec(uri, 1..5),
         method,
-        any::<(bool, bool)>(),
+        any::<(bool, bool, bool, bool)>(),
         option::of("\\PC{0,40}"),
         option::of(scope),
         option::of("https://[a-z.]{1,30}"),
     );
     parts.prop_map(
-        |(uris, method, (refresh_tokens, dpop), client_name, scope, client_uri)| {
+        |(
+            uris,
+            method,
+            (refresh_tokens, dpop, assertions, pushes),
+            client_name,
+            scope,
+            client_uri,
+        )| {
             let mut metadata = ClientMetadata::public(uris);
             metadata.token_endpoint_auth_method = method;
             metadata.refresh_tokens = refresh_tokens;
             metadata.dpop_bound_access_tokens = dpop;
+            metadata.identity_assertions = assertions;
+            metadata.require_pushed_authorization_requests = pushes;
             metadata.client_name = client_name;
             metadata.scope = scope.map(|scopes| Scopes::parse(&scopes.join(" ")).unwrap());
             metadata.client_uri = client_uri;

@@ -126,9 +126,10 @@ impl<T: ShimTier> ShimBuilder<T> {
                     Arc::clone(&self.random),
                 ))),
             };
+            let tokens = self.initial_access_tokens.as_deref();
             DynamicRegistration {
                 clients,
-                initial_access_tokens: InitialAccessTokens::new(&self.initial_access_tokens),
+                initial_access_tokens: tokens.map(InitialAccessTokens::new),
             }
         });
         let connected_apps = self.connected_apps.then(|| ConnectedApps {

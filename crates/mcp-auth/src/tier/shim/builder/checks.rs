@@ -126,7 +126,14 @@ impl<T: ShimTier> ShimBuilder<T> {
             let text = token.expose();
             text.len() >= 16 && text.bytes().all(|b| b.is_ascii_graphic())
         };
-        if !self.initial_access_tokens.iter().all(legal) {
+        let tokens = self.initial_access_tokens.as_deref();
+        if tokens.is_some_and(<[AccessToken]>::is_empty) {
+            return Err(BuildError::argument(
+                "initial access tokens",
+                "name one at least; where nobody is to register, call without_registration",
+            ));
+        }
+        if !tokens.unwrap_or_default().iter().all(legal) {
             return Err(BuildError::argument(
                 "initial access tokens",
                 "each must be at least 16 visible ASCII characters",

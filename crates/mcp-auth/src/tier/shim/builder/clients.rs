@@ -39,6 +39,8 @@ impl<T: ShimTier> ShimBuilder<T> {
     }
 
     /// With clients known in a way of your own; asked after those the operator registered.
+    ///
+    /// Identifiers that begin with `dcr.` or `reg.` are those of clients that registered here.
     pub fn with_clients(mut self, clients: Arc<dyn ClientResolver>) -> Self {
         self.further_clients.push(clients);
         self
@@ -92,7 +94,8 @@ impl<T: ShimTier> ShimBuilder<T> {
     /// With identity assertions (ID-JAG) of these identity providers taken in place of a login: the
     /// grant `urn:ietf:params:oauth:grant-type:jwt-bearer` (MCP enterprise-managed authorization).
     ///
-    /// The client has to prove itself, by a secret or a signature. Nobody is asked for consent; the
+    /// The client has to name the grant in its `grant_types`, and to prove itself, by a secret or a
+    /// signature. Nobody is asked for consent; the
     /// rule of [`ShimBuilder::with_admission`] is.
     pub fn with_enterprise_issuers(
         mut self,
@@ -106,7 +109,9 @@ impl<T: ShimTier> ShimBuilder<T> {
     /// tier), and where clients can read, replace and end their own (RFC 7592). By default a
     /// registration lies sealed in its `client_id` and is stored nowhere.
     ///
-    /// Clients that registered before, sealed, have to register again. It turns no registration on.
+    /// Clients that registered before, sealed, have to register again, unless
+    /// [`DynamicClients`](crate::authorization_server::clients::DynamicClients) of the same key ring
+    /// and issuer are handed to [`ShimBuilder::with_clients`]. It turns no registration on.
     pub const fn with_stored_registrations(mut self, settings: StoredRegistrations) -> Self {
         self.stored_registrations = Some(settings);
         self
@@ -114,12 +119,15 @@ impl<T: ShimTier> ShimBuilder<T> {
 
     /// With registration only for whoever presents one of these tokens in the `Authorization` header
     /// (the initial access tokens of RFC 7591 §3): at least 16 bytes each. Name a new one beside the
-    /// old one to change it. By default everybody can register.
+    /// old one to change it. Without this call everybody can register; with an empty list nothing is
+    /// built, because it says that nobody can: see [`ShimBuilder::without_registration`].
     pub fn with_initial_access_tokens(
         mut self,
         tokens: impl IntoIterator<Item = AccessToken>,
     ) -> Self {
-        self.initial_access_tokens.extend(tokens);
+        self.initial_access_tokens
+            .get_or_insert_default()
+            .extend(tokens);
         self
     }
 

@@ -75,7 +75,8 @@ impl<T: ShimTier> ShimBuilder<T> {
     /// With pushed authorization requests only: what comes in the browser is refused.
     ///
     /// MCP hosts do not push their requests. To ask it of one client, pre-register it with
-    /// `require_pushed_authorization_requests`.
+    /// `require_pushed_authorization_requests`; others can ask it of themselves, in their registration
+    /// or their document.
     pub const fn with_pushed_authorization_requests_only(mut self) -> Self {
         self.pushed_requests = Some(true);
         self
