@@ -65,7 +65,7 @@ pub(crate) struct Grant {
     pub(crate) scopes: Scopes,
     #[serde(rename = "a")]
     pub(crate) created_at: Timestamp,
-    /// Whether its client proves itself whenever it comes.
+    /// Whether its client proved itself when it came last.
     #[serde(rename = "p", default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) confidential: bool,
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
@@ -107,6 +107,10 @@ pub(crate) struct RefreshState {
     pub(crate) generation: u32,
     #[serde(rename = "t")]
     pub(crate) rotated_at: Timestamp,
+    /// The first generation that was issued to the grant's key, where the grant has one: those before
+    /// it were nobody's in particular.
+    #[serde(rename = "b", default)]
+    pub(crate) bound_from: u32,
 }
 
 /// The upstream tokens behind a grant, and who is refreshing them.

@@ -213,11 +213,12 @@ async fn a_grant_is_bound_from_the_first_proof_on() {
     let proof = key.sign(&at_token(&server, &key));
     let form = client.refreshing(&unbound.refresh);
     let bound = token_with_proof(&server, &form, &proof).await.tokens();
-    for refresh in [&bound.refresh, &unbound.refresh] {
-        token(&server, &client.refreshing(refresh))
-            .await
-            .refuses(400, "invalid_dpop_proof");
-    }
+    token(&server, &client.refreshing(&bound.refresh))
+        .await
+        .refuses(400, "invalid_dpop_proof");
+    let renewed = key.sign(&at_token(&server, &key));
+    let renewed = token_with_proof(&server, &client.refreshing(&bound.refresh), &renewed).await;
+    assert_eq!(renewed.json()["token_type"], "DPoP", "{}", renewed.body);
 }
 
 /// ASR-13. Turned off again: what is bound to a key does not become a bearer token.

@@ -31,6 +31,7 @@ mod connected_apps;
 mod consent;
 mod dpop_endpoint;
 mod dpop_proofs;
+mod dpop_refresh;
 mod dpop_tokens;
 mod identity_assertions;
 mod incidents;

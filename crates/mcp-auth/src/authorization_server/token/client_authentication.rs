@@ -60,6 +60,15 @@ impl Caller {
         }
     }
 
+    /// Whether it proved itself by more than its name. Whoever just named itself is let in for what a
+    /// public client has, and for nothing else.
+    pub(super) const fn is_confidential(&self) -> bool {
+        match self {
+            Self::Proved(client) => client.is_confidential(),
+            Self::Named(_) => false,
+        }
+    }
+
     /// Whether it wants no token that is not bound to its key, as far as that is known; what it was
     /// given before is held to its key all the same.
     pub(super) const fn wants_bound_tokens(&self) -> bool {
