@@ -41,8 +41,10 @@
 //! its checks 1 and 2, then the registration access token; a replacement then says who it is, and is
 //! held to what `/register` checks from 3 on.
 //!
-//! `/par` has the checks 1 and 2 of `/authorize`, then the token endpoint's 2, 4 and 5, then those of
-//! `/authorize` from 6 on; a request that was pushed has the latter again when the browser brings it.
+//! `/par` has the checks 1 and 2 of `/authorize`, then the token endpoint's 2, 4 and 5 (a proof is
+//! looked at where there is one, and has to be of the key that `dpop_jkt` names), then those of
+//! `/authorize` from 6 on, then the token endpoint's 12; a request that was pushed has those of
+//! `/authorize` again when the browser brings it.
 //!
 //! `/revoke` has the token endpoint's checks 1, 2, 4 and 5, then whether the token is this client's;
 //! `/introspect` has the same, then whether this client may ask.
@@ -168,11 +170,12 @@ pub(crate) struct AuthorizationServer {
     pub(crate) random: Arc<dyn Random>,
 }
 
-/// Who checks proofs of possession at the token endpoint, and the URL they have to be made for.
+/// Who checks proofs of possession, and the URLs they have to be made for.
 #[derive(Debug)]
 pub(crate) struct Proofs {
     pub(crate) verifier: ProofVerifier,
-    pub(crate) target: ProofTarget,
+    pub(crate) token: ProofTarget,
+    pub(crate) par: ProofTarget,
 }
 
 /// Whether the user is asked.

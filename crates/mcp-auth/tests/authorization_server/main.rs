@@ -30,6 +30,7 @@ mod client_documents;
 mod connected_apps;
 mod consent;
 mod dpop_endpoint;
+mod dpop_par;
 mod dpop_proofs;
 mod dpop_refresh;
 mod dpop_tokens;

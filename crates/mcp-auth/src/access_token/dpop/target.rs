@@ -6,16 +6,37 @@ use crate::oauth::ParseError;
 
 /// The URL of an endpoint of ours as hosts know it: configured, never read from a request.
 #[derive(Debug, Clone)]
-pub(crate) struct ProofTarget(Url);
+pub(crate) struct ProofTarget {
+    url: Url,
+    /// The URL that nonces in proofs for this one are made for.
+    nonces_for: Url,
+}
 
 impl ProofTarget {
     pub(crate) fn parse(url: &str) -> Result<Self, ParseError> {
         let url = Url::parse(url).map_err(|_| ParseError::new("proof target", "a URL"))?;
-        Ok(Self(url))
+        Ok(Self {
+            nonces_for: url.clone(),
+            url,
+        })
+    }
+
+    /// The same target, with the nonces of another: hosts keep one nonce for one server, whichever of
+    /// its endpoints gave it.
+    #[cfg(feature = "authorization-server")]
+    pub(crate) fn with_nonces_of(self, other: &Self) -> Self {
+        Self {
+            nonces_for: other.nonces_for.clone(),
+            ..self
+        }
     }
 
     pub(super) fn as_str(&self) -> &str {
-        self.0.as_str()
+        self.url.as_str()
+    }
+
+    pub(super) fn nonces_for(&self) -> &str {
+        self.nonces_for.as_str()
     }
 
     /// Whether this `htu` means it: the same once both are normalised, query and fragment aside
@@ -24,7 +45,7 @@ impl ProofTarget {
         Url::parse(htu).is_ok_and(|mut htu| {
             htu.set_query(None);
             htu.set_fragment(None);
-            htu == self.0
+            htu == self.url
         })
     }
 }

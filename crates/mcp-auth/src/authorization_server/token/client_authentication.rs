@@ -114,7 +114,7 @@ impl<C> Authenticated<C> {
     }
 
     /// Who it is, with what is to be spent once everything else is right.
-    pub(super) fn into_parts(self) -> (C, Option<UnspentAssertion>) {
+    pub(in super::super) fn into_parts(self) -> (C, Option<UnspentAssertion>) {
         (self.who, self.assertion)
     }
 
