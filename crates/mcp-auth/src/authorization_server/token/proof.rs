@@ -67,6 +67,13 @@ pub(super) fn of(
     request: &Request<Bytes>,
     wanted: bool,
 ) -> Result<Option<Proof>, TokenError> {
+    if wanted && server.proofs.is_none() {
+        // With a proof or without, there is nothing but bearer tokens (RFC 9449 §5.2).
+        return Err(TokenError::Refused(
+            OAuthErrorCode::InvalidRequest,
+            "the client wants bound tokens alone, and none are issued",
+        ));
+    }
     let proof = if_sent(server, request, |proofs| &proofs.token)?;
     let proofs = server.proofs.as_ref();
     let required = proofs.is_some_and(|proofs| proofs.verifier.dpop().is_required());

@@ -44,6 +44,7 @@ impl<T: ShimTier> ShimBuilder<T> {
         self.check_namespace()?;
         self.check_registration()?;
         self.check_pushed_requests()?;
+        self.check_bound_tokens()?;
         let issuer = self
             .public_url
             .issuer()
