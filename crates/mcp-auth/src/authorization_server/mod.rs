@@ -28,9 +28,16 @@
 //! | `prompt=none` can be honoured | – | 14 | – | – | – |
 //! | upstream `iss` | – | – | – | 6 | – |
 //! | a code and no error from the upstream | – | – | – | 7 | – |
-//! | proof of possession not used before | – | – | – | – | 12 |
+//! | client assertion, then proof of possession, not used before: both are spent here | – | – | – | – | 12 |
 //! | not used before; a code in time | – | – | – | 8 | 13 |
 //! | identity known; the one that consented, where that was remembered; admitted | – | – | – | 9 | – |
+//!
+//! A grant that nobody consented to in a browser has the token endpoint's checks 1 to 5 and, in place of
+//! 6 to 11, its own. `client_credentials`: the operator registered the client for it, and it proved
+//! itself; resource; scopes. `jwt-bearer`: the client may, and it proved itself; the assertion's type and
+//! issuer; its signature; its `iss`, `aud`, client, times, user, tenant, key, resource and scopes; then
+//! admission. Check 12 comes next, and last that the assertion was not used before: it is spent there,
+//! and given back when its grant cannot be written.
 //!
 //! `/connected-apps` has the checks 2 and 3 of authorize for a page, and 1 to 5 of consent for a posted
 //! form, then whether it was made for this browser and this person, then what is asked for. Its own
@@ -47,7 +54,7 @@
 //! `/authorize` again when the browser brings it.
 //!
 //! `/revoke` has the token endpoint's checks 1, 2, 4 and 5, then whether the token is this client's;
-//! `/introspect` has the same, then whether this client may ask.
+//! `/introspect` has the same, then whether this client may ask. Both spend a client's assertion last.
 //!
 //! Until a redirection URI is known to be registered a refusal is a page, after it a redirect. Each
 //! step needs the value that the step before leaves behind, so none can be left out.
