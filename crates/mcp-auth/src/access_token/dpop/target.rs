@@ -57,8 +57,9 @@ impl ProofTarget {
 fn normalised(text: &str) -> Option<Url> {
     let is_uri = text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
     let (_, rest) = text.split_once("://").filter(|_| is_uri)?;
-    if rest.starts_with('/') {
-        return None; // an empty host, which it would look for further on
+    let authority = rest.split(['/', '?', '#']).next()?;
+    if authority.is_empty() || authority.contains(['@', '%']) {
+        return None; // a host that it would look for further on, or would have to decode
     }
     let mut url = Url::parse(text).ok()?;
     let path = with_plain_escapes(url.path());
@@ -125,6 +126,9 @@ mod tests {
             "https://h.example:8443/mcp",
             "https://evil.example/mcp",
             "https://u@h.example/mcp",
+            "https://@h.example/mcp",
+            "https://:@h.example/mcp",
+            "https://h%2eexample/mcp",
             "https://h.example\\mcp",
             "https:\\\\h.example/mcp",
             "https:/h.example/mcp",

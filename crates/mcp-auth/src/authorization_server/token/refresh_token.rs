@@ -16,7 +16,7 @@ use crate::{
 use rotation::PresentedToken;
 
 /// Checks MAC, client, key, resource and scope in this order; a failure changes nothing. Then decides by
-/// the generation.
+/// the generation, and for a token from before the grant was bound by the key.
 pub(super) async fn redeem(
     server: &AuthorizationServer,
     caller: &Caller,
