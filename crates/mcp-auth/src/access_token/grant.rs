@@ -132,6 +132,10 @@ pub(crate) struct RefreshState {
     pub(crate) generation: u32,
     #[serde(rename = "t")]
     pub(crate) rotated_at: Timestamp,
+    /// The first generation that was issued to the grant's key, where the grant has one: those before
+    /// it were nobody's in particular.
+    #[serde(rename = "b", default)]
+    pub(crate) bound_from: u32,
 }
 
 /// The upstream tokens behind a grant, and who is refreshing them.

@@ -26,9 +26,7 @@ mod verifier;
 
 #[cfg(feature = "authorization-server")]
 pub(crate) use claims::AccessTokenClaims;
-#[cfg(feature = "authorization-server")]
-pub(crate) use dpop::CheckedProof;
-pub(crate) use dpop::{Asked, ProofError, ProofTarget};
+pub(crate) use dpop::{Asked, CheckedProof, ProofError, ProofTarget};
 pub use dpop::{Dpop, ProofVerifier};
 #[cfg(feature = "authorization-server")]
 pub(crate) use grant::{

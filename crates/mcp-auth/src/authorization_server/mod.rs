@@ -28,9 +28,16 @@
 //! | `prompt=none` can be honoured | – | 14 | – | – | – |
 //! | upstream `iss` | – | – | – | 6 | – |
 //! | a code and no error from the upstream | – | – | – | 7 | – |
-//! | proof of possession not used before; its client's document is the one it was given for, where the operator wants that | – | – | – | – | 12 |
+//! | client assertion, then proof of possession, not used before: both are spent here; its client's document is the one it was given for, where the operator wants that | – | – | – | – | 12 |
 //! | not used before; a code in time | – | – | – | 8 | 13 |
 //! | identity known; the one that consented, where that was remembered; admitted | – | – | – | 9 | – |
+//!
+//! A grant that nobody consented to in a browser has the token endpoint's checks 1 to 5 and, in place of
+//! 6 to 11, its own. `client_credentials`: the operator registered the client for it, and it proved
+//! itself; resource; scopes. `jwt-bearer`: the client may, and it proved itself; the assertion's type and
+//! issuer; its signature; its `iss`, `aud`, client, times, user, tenant, key, resource and scopes; then
+//! admission. Check 12 comes next, and last that the assertion was not used before: it is spent there,
+//! and given back when its grant cannot be written.
 //!
 //! `/connected-apps` has the checks 2 and 3 of authorize for a page, and 1 to 5 of consent for a posted
 //! form, then whether it was made for this browser and this person, then what is asked for. Its own
@@ -41,14 +48,17 @@
 //! its checks 1 and 2, then the registration access token; a replacement then says who it is, and is
 //! held to what `/register` checks from 3 on.
 //!
-//! `/par` has the checks 1 and 2 of `/authorize`, then the token endpoint's 2, 4 and 5, then those of
-//! `/authorize` from 6 on; a request that was pushed has the latter again when the browser brings it.
+//! `/par` has the checks 1 and 2 of `/authorize`, then the token endpoint's 2, 4 and 5 (a proof is
+//! looked at where there is one, and has to be of the key that `dpop_jkt` names), then those of
+//! `/authorize` from 6 on, then the token endpoint's 12; a request that was pushed has those of
+//! `/authorize` again when the browser brings it.
 //!
 //! Where a client is known by its document, the fetch is counted for the caller, at every endpoint, and
 //! hosts and identifiers that the operator refuses are refused before it.
 //!
 //! `/revoke` has the token endpoint's checks 1, 2, 4 and 5, then whether the token is this client's;
-//! `/introspect` has the same, then whether this client may ask, and about which resources.
+//! `/introspect` has the same, then whether this client may ask, and about which resources. Both spend a
+//! client's assertion last.
 //!
 //! Until a redirection URI is known to be registered a refusal is a page, after it a redirect. Each
 //! step needs the value that the step before leaves behind, so none can be left out.
@@ -176,11 +186,12 @@ pub(crate) struct AuthorizationServer {
     pub(crate) random: Arc<dyn Random>,
 }
 
-/// Who checks proofs of possession at the token endpoint, and the URL they have to be made for.
+/// Who checks proofs of possession, and the URLs they have to be made for.
 #[derive(Debug)]
 pub(crate) struct Proofs {
     pub(crate) verifier: ProofVerifier,
-    pub(crate) target: ProofTarget,
+    pub(crate) token: ProofTarget,
+    pub(crate) par: ProofTarget,
 }
 
 /// Whether the user is asked.

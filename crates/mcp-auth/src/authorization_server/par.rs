@@ -11,9 +11,12 @@ use super::{
     pending::PendingAuthorization,
     pushed_request::PushedRequests,
     response,
-    token::{TokenError, authenticate},
+    token::{OneTime, TokenError, authenticate, offer_nonce, proof_if_sent},
 };
-use crate::{net::empty, oauth::OAuthErrorCode};
+use crate::{
+    net::empty,
+    oauth::{Form, JwkThumbprint, OAuthErrorCode},
+};
 
 pub(super) async fn push(
     server: &AuthorizationServer,
@@ -31,10 +34,12 @@ pub(super) async fn push(
         );
         return response::too_many_requests();
     }
-    match pushed(server, requests, request).await {
+    let mut response = match pushed(server, requests, request).await {
         Ok(pushed) => response::json(StatusCode::CREATED, &pushed),
         Err(error) => error.respond(server, request),
-    }
+    };
+    offer_nonce(server, |proofs| &proofs.par, &mut response);
+    response
 }
 
 /// The answer (RFC 9126 §2.2).
@@ -51,10 +56,15 @@ async fn pushed(
     requests: &PushedRequests,
     request: &Request<Bytes>,
 ) -> Result<Pushed, TokenError> {
-    let invalid = |reason| TokenError::Refused(OAuthErrorCode::InvalidRequest, reason);
     let form = form_body::read(request).map_err(invalid)?;
-    let client = authenticate(server, request, &form).await?;
-    let known = KnownClient::pushing(client.who().clone(), form);
+    let (client, assertion) = authenticate(server, request, &form).await?.into_parts();
+    let proof = proof_if_sent(server, request, |proofs| &proofs.par)?;
+    let mut once = OneTime::new(assertion, proof);
+    let form = match once.key() {
+        Some(key) => for_key(form, key)?,
+        None => form,
+    };
+    let known = KnownClient::pushing(client, form);
     let checked = known
         .registered_redirect()
         .and_then(|redirect| known.checked(server, redirect));
@@ -66,10 +76,28 @@ async fn pushed(
         return Err(invalid("too large for a cookie"));
     }
     let (now, random) = (server.clock.now(), &*server.random);
-    client.spent(server).await?;
     let sealed = requests.seal(known.client().id(), known.form(), now, random);
+    let request_uri = sealed.map_err(|_| invalid("too large for a request_uri"))?;
+    once.spend(server).await?;
     Ok(Pushed {
-        request_uri: sealed.map_err(|_| invalid("too large for a request_uri"))?,
+        request_uri,
         expires_in: Lifetimes::PUSHED_REQUEST.as_secs(),
     })
+}
+
+/// A proof at `/par` says as `dpop_jkt` would which key has to redeem the code; where both are there
+/// they must agree (RFC 9449 §10.1).
+fn for_key(form: Form, key: JwkThumbprint) -> Result<Form, TokenError> {
+    let (proved, named) = (key.to_string(), form.get("dpop_jkt"));
+    if named.is_some_and(|named| named != proved) {
+        return Err(invalid("dpop_jkt is not the key of the proof"));
+    }
+    match named {
+        Some(_) => Ok(form),
+        None => Ok(form.with("dpop_jkt", proved)),
+    }
+}
+
+const fn invalid(reason: &'static str) -> TokenError {
+    TokenError::Refused(OAuthErrorCode::InvalidRequest, reason)
 }

@@ -3,7 +3,8 @@
 //! A `request_uri` is the request itself, sealed for its client, with a random name and an end. A
 //! record would make a shorter one, but anybody can push: each call would leave a record behind for
 //! as long as a store takes to clean up, and that is what a flood lives on. Sealed, nothing is kept
-//! until a user has come back from the upstream, and then it is one marker. The price is a URL of
+//! until a user has come back from the upstream, and then it is one marker; only what proved the
+//! client, or its key, is written down as used, and the rate limit counts that. The price is a URL of
 //! some 600 characters, and never more than [`MAX_PARAMETERS`] allows: what does not fit there would
 //! not fit the login's cookie either.
 //!

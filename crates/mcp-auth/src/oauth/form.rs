@@ -71,6 +71,14 @@ impl Form {
         sent.map(|(_, value)| value.as_str())
     }
 
+    /// The same with this parameter, in place of what was sent under its name; that it was sent twice
+    /// stays known.
+    pub(crate) fn with(mut self, name: &str, value: String) -> Self {
+        self.parameters.retain(|(known, _)| known != name);
+        self.parameters.push((name.to_owned(), value.into()));
+        self
+    }
+
     /// Everything that was sent but for these, form-encoded.
     pub(crate) fn encoded_without(&self, names: &[&str]) -> Zeroizing<String> {
         let mut encoded = url::form_urlencoded::Serializer::new(String::new());

@@ -2,10 +2,16 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use super::{Refusal, ResourceServer, gate::refusal_of, header::Scheme};
+use super::{
+    Refusal, ResourceServer,
+    gate::{Verified, refusal_of},
+    header::Scheme,
+};
 use crate::{
     BuildError,
-    access_token::{Asked, Principal, ProofError, ProofTarget, ProofVerifier, VerifyError},
+    access_token::{
+        Asked, CheckedProof, Principal, ProofError, ProofTarget, ProofVerifier, VerifyError,
+    },
     oauth::{AccessToken, ResourceIdentifier},
 };
 
@@ -56,7 +62,7 @@ impl ResourceServer {
     pub(super) fn by_itself(
         &self,
         verified: Result<Principal, VerifyError>,
-    ) -> Result<Principal, Refusal> {
+    ) -> Result<Verified, Refusal> {
         let principal = verified.map_err(|error| refusal_of(self, error))?;
         if principal.confirmation().is_some() {
             return Err(Refusal::InvalidToken("bound to a key, and sent without it"));
@@ -65,20 +71,23 @@ impl ResourceServer {
             Some(proofs) if proofs.verifier.dpop().is_required() => {
                 Err(Refusal::InvalidToken("not bound to a key"))
             }
-            _ => Ok(principal),
+            _ => Ok(Verified {
+                principal,
+                proof: None,
+            }),
         }
     }
 
     /// Whether a token came with a proof of the key that it is bound to.
     ///
-    /// The token first: what it costs to verify a proof, and a place in the store, is only for those
-    /// who have a good one.
-    pub(super) async fn with_proof(
+    /// The token first: what it costs to verify a proof, and later a place in the store, is only for
+    /// those who have a good one.
+    pub(super) fn with_proof(
         &self,
         verified: Result<Principal, VerifyError>,
         token: &AccessToken,
         presented: &PresentedProof,
-    ) -> Result<Principal, Refusal> {
+    ) -> Result<Verified, Refusal> {
         let principal = verified.map_err(|error| refusal_of(self, error))?;
         let not_bound = Refusal::InvalidToken("sent with a proof, and bound to no key");
         let (Some(proofs), Some(key)) = (&self.0.proofs, principal.confirmation()) else {
@@ -89,14 +98,24 @@ impl ResourceServer {
             target: &proofs.target,
             token: Some(token),
         };
-        let refused = |error| self.refusal_of_proof(error);
         let proof = proofs.verifier.check(&presented.headers, &asked);
-        let proof = proof.map_err(refused)?;
+        let proof = proof.map_err(|error| self.refusal_of_proof(error))?;
         if proof.key() != key {
             return Err(Refusal::InvalidToken("bound to another key"));
         }
-        proofs.verifier.use_once(&proof).await.map_err(refused)?;
-        Ok(principal)
+        Ok(Verified {
+            principal,
+            proof: Some(proof),
+        })
+    }
+
+    /// Uses the proof up; one that was used before is a replay.
+    pub(super) async fn use_once(&self, proof: &CheckedProof) -> Result<(), Refusal> {
+        let Some(proofs) = &self.0.proofs else {
+            return Err(Refusal::InvalidProof("proofs are not served"));
+        };
+        let used = proofs.verifier.use_once(proof).await;
+        used.map_err(|error| self.refusal_of_proof(error))
     }
 
     fn refusal_of_proof(&self, error: ProofError) -> Refusal {

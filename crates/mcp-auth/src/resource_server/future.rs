@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -14,11 +15,11 @@ use tower_service::Service;
 
 use super::{
     Refusal,
-    gate::{Admitted, Arrival},
+    gate::{Admitted, Arrival, Passed, Spending, Verified},
 };
-use crate::{access_token::Principal, net::ResponseBody};
+use crate::net::ResponseBody;
 
-type Verifying = Pin<Box<dyn Future<Output = Result<Principal, Refusal>> + Send>>;
+type Verifying = Pin<Box<dyn Future<Output = Result<Verified, Refusal>> + Send>>;
 
 pin_project! {
     /// The response of a [`ResourceServerService`](super::ResourceServerService).
@@ -39,14 +40,14 @@ pin_project! {
         S: Service<Request<B>>,
     {
         Answered { answer: Option<Box<Response<Bytes>>> },
-        Verifying { verify: Verifying, waiting: Option<Waiting<S, B>> },
+        Verifying { verify: Verifying, waiting: Option<(Arrival, Waiting<S, B>)> },
+        Spending { spend: Spending, waiting: Option<Waiting<S, B>> },
         Inner { #[pin] future: S::Future, admitted: Admitted },
     }
 }
 
-/// What waits for the verifier.
+/// What waits until everything is checked.
 struct Waiting<S, B> {
-    arrival: Arrival,
     request: Request<B>,
     ready: S,
 }
@@ -54,55 +55,79 @@ struct Waiting<S, B> {
 impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
     pub(super) const fn answered(answer: Box<Response<Bytes>>) -> Self {
         Self {
-            state: State::Answered {
-                answer: Some(answer),
-            },
+            state: State::answered(answer),
         }
     }
 
     pub(super) fn verified(
         arrival: Arrival,
-        verified: Result<Principal, Refusal>,
-        request: Request<B>,
+        verified: Result<Verified, Refusal>,
+        mut request: Request<B>,
         inner: &mut S,
-    ) -> Self {
-        Self {
-            state: State::enter(arrival, verified, request, inner),
-        }
+    ) -> Self
+    where
+        S: Clone,
+    {
+        let state = match arrival.admit(verified, &mut request) {
+            Ok(Passed::Every(admitted)) => State::Inner {
+                future: inner.call(request),
+                admitted,
+            },
+            Ok(Passed::ButOne(spend)) => {
+                let waiting = Waiting::taking(inner, request);
+                State::spending(spend, waiting)
+            }
+            Err(answer) => State::answered(answer),
+        };
+        Self { state }
     }
 
-    pub(super) const fn verifying(
+    pub(super) fn verifying(
         verify: Verifying,
         arrival: Arrival,
         request: Request<B>,
-        ready: S,
-    ) -> Self {
-        let waiting = Some(Waiting {
-            arrival,
-            request,
-            ready,
-        });
+        inner: &mut S,
+    ) -> Self
+    where
+        S: Clone,
+    {
+        let waiting = Waiting::taking(inner, request);
+        let waiting = Some((arrival, waiting));
         Self {
             state: State::Verifying { verify, waiting },
         }
     }
 }
 
+impl<S: Clone, B> Waiting<S, B> {
+    /// The future takes the service that is ready and leaves its clone behind.
+    fn taking(inner: &mut S, request: Request<B>) -> Self {
+        let clone = inner.clone();
+        let ready = mem::replace(inner, clone);
+        Self { request, ready }
+    }
+}
+
+impl<S: Service<Request<B>>, B> Waiting<S, B> {
+    fn call(mut self, admitted: Admitted) -> State<S, B> {
+        State::Inner {
+            future: self.ready.call(self.request),
+            admitted,
+        }
+    }
+}
+
 impl<S: Service<Request<B>>, B> State<S, B> {
-    fn enter(
-        arrival: Arrival,
-        verified: Result<Principal, Refusal>,
-        mut request: Request<B>,
-        inner: &mut S,
-    ) -> Self {
-        match arrival.admit(verified, &mut request) {
-            Ok(admitted) => Self::Inner {
-                future: inner.call(request),
-                admitted,
-            },
-            Err(answer) => Self::Answered {
-                answer: Some(answer),
-            },
+    const fn answered(answer: Box<Response<Bytes>>) -> Self {
+        Self::Answered {
+            answer: Some(answer),
+        }
+    }
+
+    const fn spending(spend: Spending, waiting: Waiting<S, B>) -> Self {
+        Self::Spending {
+            spend,
+            waiting: Some(waiting),
         }
     }
 }
@@ -130,11 +155,25 @@ where
                 }
                 StateProjection::Verifying { verify, waiting } => {
                     let verified = ready!(verify.as_mut().poll(cx));
-                    let Some(mut waiting) = waiting.take() else {
+                    let Some((arrival, mut waiting)) = waiting.take() else {
                         return Poll::Pending;
                     };
-                    let inner = &mut waiting.ready;
-                    let next = State::enter(waiting.arrival, verified, waiting.request, inner);
+                    let next = match arrival.admit(verified, &mut waiting.request) {
+                        Ok(Passed::Every(admitted)) => waiting.call(admitted),
+                        Ok(Passed::ButOne(spend)) => State::spending(spend, waiting),
+                        Err(answer) => State::answered(answer),
+                    };
+                    state.set(next);
+                }
+                StateProjection::Spending { spend, waiting } => {
+                    let spent = ready!(spend.as_mut().poll(cx));
+                    let Some(waiting) = waiting.take() else {
+                        return Poll::Pending;
+                    };
+                    let next = match spent {
+                        Ok(admitted) => waiting.call(admitted),
+                        Err(answer) => State::answered(answer),
+                    };
                     state.set(next);
                 }
             }
@@ -147,6 +186,7 @@ impl<S: Service<Request<B>>, B> fmt::Debug for ResponseFuture<S, B> {
         let state = match &self.state {
             State::Answered { .. } => "answered",
             State::Verifying { .. } => "verifying",
+            State::Spending { .. } => "spending",
             State::Inner { .. } => "inner",
         };
         f.debug_tuple("ResponseFuture").field(&state).finish()

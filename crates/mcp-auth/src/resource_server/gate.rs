@@ -10,8 +10,9 @@
 //! | 5 | it came as it was issued: by itself, or with a proof of the key that it is bound to | 401, 503 |
 //! | 6 | a session id is the principal's own | 404 |
 //! | 7 | the scopes are enough | 403 |
+//! | 8 | its proof, if it came with one, was not used before | 401, 503 |
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -27,7 +28,7 @@ use super::{
     watch,
 };
 use crate::{
-    access_token::{Principal, VerifyError},
+    access_token::{CheckedProof, Principal, VerifyError},
     net::{Causes, ResponseBody},
 };
 
@@ -41,6 +42,26 @@ pub(super) struct Arrival {
     proof: Option<PresentedProof>,
     opens_stream: bool,
 }
+
+/// Who sent a request that passed checks 4 and 5.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub(super) principal: Principal,
+    /// The proof it came with, which is used up when everything else is right.
+    pub(super) proof: Option<CheckedProof>,
+}
+
+/// Where a request is after checks 1 to 7.
+pub(super) enum Passed {
+    /// It came without a proof: there is nothing left to check.
+    Every(Admitted),
+    /// The store has to say whether its proof was used before.
+    ButOne(Spending),
+}
+
+/// Check 8. `Err` is an answer.
+pub(super) type Spending =
+    Pin<Box<dyn Future<Output = Result<Admitted, Box<Response<Bytes>>>> + Send>>;
 
 /// A request that passed every check: what its response needs.
 #[derive(Debug)]
@@ -87,9 +108,9 @@ impl Arrival {
     }
 
     /// Checks 4 and 5 where they can be made without waiting.
-    pub(super) fn verify_now(&self) -> Option<Result<Principal, Refusal>> {
+    pub(super) fn verify_now(&self) -> Option<Result<Verified, Refusal>> {
         if self.proof.is_some() {
-            return None; // whether it was used before is for the store to say
+            return None; // the store has to be asked in the end
         }
         let settings = &self.server.0;
         let token = &self.credential.token;
@@ -98,7 +119,7 @@ impl Arrival {
     }
 
     /// Checks 4 and 5.
-    pub(super) fn verify(&self) -> impl Future<Output = Result<Principal, Refusal>> + Send + use<> {
+    pub(super) fn verify(&self) -> impl Future<Output = Result<Verified, Refusal>> + Send + use<> {
         let (server, token) = (self.server.clone(), self.credential.token.clone());
         let proof = self.proof.clone();
         async move {
@@ -106,7 +127,7 @@ impl Arrival {
             match &proof {
                 Some(proof) => {
                     let verified = server.verified(&token).await;
-                    server.with_proof(verified, &token, proof).await
+                    server.with_proof(verified, &token, proof)
                 }
                 None => {
                     let verified = settings.verifier.verify(&token, &settings.resource).await;
@@ -116,12 +137,12 @@ impl Arrival {
         }
     }
 
-    /// Checks 6 and 7, and takes everything from the request that the inner service must not see.
+    /// Checks 6 and 7; takes everything from the request that the inner service must not see.
     pub(super) fn admit<B>(
         self,
-        verified: Result<Principal, Refusal>,
+        verified: Result<Verified, Refusal>,
         request: &mut Request<B>,
-    ) -> Result<Admitted, Box<Response<Bytes>>> {
+    ) -> Result<Passed, Box<Response<Bytes>>> {
         let Self {
             server,
             origin,
@@ -130,14 +151,18 @@ impl Arrival {
             opens_stream,
         } = self;
         match examine(&server, verified, request) {
-            Ok(principal) => {
+            Ok(Verified { principal, proof }) => {
                 request.extensions_mut().insert(principal.clone());
-                Ok(Admitted {
+                let admitted = Admitted {
                     server,
                     origin,
                     credential,
                     opens_stream,
                     principal,
+                };
+                Ok(match proof {
+                    None => Passed::Every(admitted),
+                    Some(proof) => Passed::ButOne(Box::pin(admitted.spent(proof))),
                 })
             }
             Err(refusal) => {
@@ -149,6 +174,18 @@ impl Arrival {
 }
 
 impl Admitted {
+    /// The same, once its proof is used up.
+    async fn spent(self, proof: CheckedProof) -> Result<Self, Box<Response<Bytes>>> {
+        match self.server.use_once(&proof).await {
+            Ok(()) => Ok(self),
+            Err(refusal) => {
+                let used = self.credential.scheme;
+                let answer = refusal.respond(&self.server, self.origin.as_ref(), used);
+                Err(Box::new(answer))
+            }
+        }
+    }
+
     /// Binds a session id to its principal, lets an allowed page read the response, and ends an event
     /// stream with its token.
     pub(super) fn finish<B>(&self, mut response: Response<B>) -> Response<ResponseBody<B>> {
@@ -168,14 +205,13 @@ impl Admitted {
 
 fn examine<B>(
     server: &ResourceServer,
-    verified: Result<Principal, Refusal>,
+    verified: Result<Verified, Refusal>,
     request: &mut Request<B>,
-) -> Result<Principal, Refusal> {
+) -> Result<Verified, Refusal> {
     let settings = &server.0;
-    let principal = verified?;
-    settings
-        .sessions
-        .inward(request.headers_mut(), &principal)?;
+    let verified = verified?;
+    let principal = &verified.principal;
+    settings.sessions.inward(request.headers_mut(), principal)?;
     if !settings
         .hierarchy
         .satisfies(principal.scopes(), &settings.required_scopes)
@@ -190,7 +226,7 @@ fn examine<B>(
     if let Some(name) = &settings.credential_header {
         headers.remove(name);
     }
-    Ok(principal)
+    Ok(verified)
 }
 
 pub(super) fn refusal_of(server: &ResourceServer, error: VerifyError) -> Refusal {

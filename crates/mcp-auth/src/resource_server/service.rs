@@ -1,9 +1,6 @@
 //! The service that stands in front of the MCP service.
 
-use std::{
-    mem,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use tower_service::Service;
@@ -58,10 +55,7 @@ impl ResourceServer {
         if let Some(verified) = arrival.verify_now() {
             return ResponseFuture::verified(arrival, verified, request, inner);
         }
-        // The future takes the service that is ready and leaves its clone behind.
-        let clone = inner.clone();
-        let ready = mem::replace(inner, clone);
         let verify = Box::pin(arrival.verify());
-        ResponseFuture::verifying(verify, arrival, request, ready)
+        ResponseFuture::verifying(verify, arrival, request, inner)
     }
 }

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use mcp_auth::{
     BuildError, DcrShim,
+    access_token::Dpop,
     authorization_server::{IntrospectionClient, clients::PreregisteredClients},
     oauth::{
         AuthorizationCode, ClientId, CodeVerifier, Issuer, PublicUrl, RefreshToken,
@@ -225,6 +226,24 @@ async fn whoever_could_never_ask_about_tokens_is_not_built() {
         .with_clients(Arc::new(clients()))
         .with_introspection_by([id("notes")]);
     assert!(elsewhere.build().is_ok());
+}
+
+/// AX-07.
+#[tokio::test]
+async fn a_client_that_wants_bound_tokens_needs_them_to_be_served() {
+    let clients = || {
+        PreregisteredClients::parse_json(
+            r#"[{ "client_id": "desk", "redirect_uris": ["https://desk.example/cb"],
+                  "dpop_bound_access_tokens": true }]"#,
+        )
+        .unwrap()
+    };
+    let off = local().with_preregistered_clients(clients());
+    assert!(refusal(off).contains("with_dpop"));
+    let on = local()
+        .with_preregistered_clients(clients())
+        .with_dpop(Dpop::accepted());
+    assert!(on.build().is_ok());
 }
 
 #[tokio::test]

@@ -436,3 +436,46 @@ async fn while_the_store_is_away_the_answer_is_try_again() {
     store.come_back();
     assert_eq!(call_with_proof(&server, &token, &proof).await.status, 200);
 }
+
+/// AX-10, RS-25. A proof is used up when everything else is right: neither somebody else's session nor
+/// too few scopes costs one, or writes anything.
+#[tokio::test]
+async fn a_request_that_is_refused_for_something_else_leaves_its_proof_unused() {
+    let witness = Arc::new(crate::storage::Witness::default());
+    let store = Arc::clone(&witness);
+    let scopes = Scopes::parse("notes:read notes:write").unwrap();
+    let server = Server::builder(move |tier| {
+        tier.with_dpop(Dpop::accepted())
+            .with_scopes(scopes)
+            .with_store(store)
+    })
+    .start()
+    .await;
+    let client = Client::public(&server).await;
+    let key = ProofKey::p256();
+    let token = bound_tokens(&server, &client, &key).await.access;
+    let request_for = client.request(&server).and("scope", "notes:write");
+    let code = client.code_for(&server, &request_for).await;
+    let weak = key.sign(&at_token(&server, &key));
+    let weak = token_with_proof(&server, &client.redemption(&server, &code), &weak).await;
+    let weak = weak.tokens().access;
+    let written = witness.writes();
+
+    let proof = [key.sign(&at_mcp(&server, &key, &token))];
+    let authorization = format!("DPoP {token}");
+    let foreign = request(&server, "/mcp", &authorization, &proof)
+        .header("mcp-session-id", "of-somebody-else");
+    assert_eq!(answer(foreign).await.status, 404);
+    let weak_proof = key.sign(&at_mcp(&server, &key, &weak));
+    for _ in 0..2 {
+        let refused = call_with_proof(&server, &weak, &weak_proof).await;
+        assert_eq!(refused.status, 403, "{}", refused.body);
+    }
+    assert_eq!(witness.writes(), written);
+
+    let called = call(&server, "/mcp", &authorization, &proof).await;
+    assert_eq!(called.status, 200, "{}", called.body);
+    assert!(witness.writes() > written);
+    let again = call(&server, "/mcp", &authorization, &proof).await;
+    assert_refused(&again, "DPoP", "invalid_dpop_proof");
+}

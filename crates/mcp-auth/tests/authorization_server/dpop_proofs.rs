@@ -61,6 +61,22 @@ async fn a_broken_proof_is_refused_and_the_code_stays_good() {
         ("htu", good().claim("htu", server.url("/revoke"))),
         ("htu of the issuer", good().claim("htu", server.issuer())),
         ("htu elsewhere", good().claim("htu", elsewhere)),
+        (
+            "htu with a backslash",
+            good().claim("htu", format!("{}\\token", server.url(""))),
+        ),
+        (
+            "htu with a line break",
+            good().claim("htu", format!("{}\n", server.url("/token"))),
+        ),
+        (
+            "htu with a tab",
+            good().claim("htu", server.url("/to\tken")),
+        ),
+        (
+            "htu without its slashes",
+            good().claim("htu", server.url("/token").replacen("//", "/", 1)),
+        ),
         ("no iat", good().claim("iat", Value::Null)),
         ("iat of another type", good().claim("iat", now.to_string())),
         ("iat before 1970", good().claim("iat", -1)),
@@ -122,6 +138,7 @@ async fn whatever_is_right_about_a_proof_is_taken() {
         good().claim("iat", json!(now as f64 + 0.5)),
         good().claim("htu", format!("{}?x=1#y", server.url("/token"))),
         good().claim("htu", server.url("/x/../token")),
+        good().claim("htu", server.url("/%74oken")),
         good().claim("more", "than is known"),
         good().header("kid", "ignored"),
     ] {

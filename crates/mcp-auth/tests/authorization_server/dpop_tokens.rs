@@ -213,11 +213,12 @@ async fn a_grant_is_bound_from_the_first_proof_on() {
     let proof = key.sign(&at_token(&server, &key));
     let form = client.refreshing(&unbound.refresh);
     let bound = token_with_proof(&server, &form, &proof).await.tokens();
-    for refresh in [&bound.refresh, &unbound.refresh] {
-        token(&server, &client.refreshing(refresh))
-            .await
-            .refuses(400, "invalid_dpop_proof");
-    }
+    token(&server, &client.refreshing(&bound.refresh))
+        .await
+        .refuses(400, "invalid_dpop_proof");
+    let renewed = key.sign(&at_token(&server, &key));
+    let renewed = token_with_proof(&server, &client.refreshing(&bound.refresh), &renewed).await;
+    assert_eq!(renewed.json()["token_type"], "DPoP", "{}", renewed.body);
 }
 
 /// ASR-13. Turned off again: what is bound to a key does not become a bearer token.
@@ -398,4 +399,38 @@ async fn where_proofs_are_required_nobody_gets_tokens_without() {
         .await
         .refuses(400, "invalid_dpop_proof");
     bound_tokens(&server, &client, &ProofKey::p256()).await;
+}
+
+/// AX-07. Where no bound tokens are issued, a client that wants no others gets none: one that is
+/// described by a document, and one that registered while they were.
+#[tokio::test]
+async fn a_client_that_wants_bound_tokens_gets_none_where_they_are_off() {
+    let host = DocumentHost::start().await.unwrap();
+    let path = "/bound.json";
+    let mut described = document(&host.url(path), &[crate::client::REDIRECT]);
+    described["dpop_bound_access_tokens"] = json!(true);
+    host.serve(path, &described);
+    let store = Arc::default();
+    let server = Server::builder(kept_in(&store, Some(Dpop::accepted())));
+    let server = server.start().await;
+    let body = json!({ "redirect_uris": [crate::client::REDIRECT], "client_name": "Bound",
+        "dpop_bound_access_tokens": true });
+    let registered = register(&server, &body).await.json();
+    let documents = ClientDocuments::new().with_development_ca(host.ca_pem());
+    server.restart(|tier| kept_in(&store, None)(tier).with_client_documents(documents));
+    let key = ProofKey::p256();
+    for id in [&host.url(path), registered["client_id"].as_str().unwrap()] {
+        let client = Client {
+            id: id.to_owned(),
+            secret: None,
+            redirect_uri: crate::client::REDIRECT.to_owned(),
+        };
+        let code = client.code(&server).await;
+        let form = client.redemption(&server, &code);
+        token(&server, &form).await.refuses(400, "invalid_request");
+        let proof = key.sign(&at_token(&server, &key));
+        token_with_proof(&server, &form, &proof)
+            .await
+            .refuses(400, "invalid_request");
+    }
 }

@@ -1,6 +1,6 @@
 //! Identity assertions (ID-JAG) of an enterprise in place of a login.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::{Algorithm, Header};
 use mcp_auth::{
@@ -13,7 +13,7 @@ use mcp_auth::{
     tier::ShimBuilder,
     upstream::UpstreamIdentity,
 };
-use mcp_auth_testkit::{DocumentHost, document_host::document};
+use mcp_auth_testkit::{DocumentHost, MovingClock, document_host::document};
 use serde_json::{Value, json};
 
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     harness::Server,
     proofs::ProofKey,
     signer::Signer,
+    switched_store::{State, SwitchedStore},
 };
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -76,7 +77,7 @@ impl Enterprise {
             change(tier)
                 .with_preregistered_clients(clients)
                 .with_enterprise_issuers([issuer.with_namespace("corp")])
-                .with_admission(std::sync::Arc::new(NotMallory))
+                .with_admission(Arc::new(NotMallory))
                 .with_scopes(Scopes::parse("mcp:tools files:read files:write").unwrap())
         })
         .start()
@@ -435,4 +436,29 @@ async fn a_list_of_resources_is_read() {
     let mut claims = enterprise.claims("1");
     claims["resource"] = json!(["https://other.example/mcp", enterprise.server.mcp_url()]);
     enterprise.redeem(&enterprise.sign(&claims)).await.tokens();
+}
+
+/// EMA-07. An assertion is spent on a grant: where the grant could not be written it is good once more,
+/// and once alone.
+#[tokio::test]
+async fn a_store_fault_does_not_spend_an_assertion() {
+    let clock = MovingClock::starting_now();
+    let store = Arc::new(SwitchedStore::new(clock));
+    let switched = Arc::clone(&store);
+    let enterprise = Enterprise::with(move |tier| tier.with_store(switched)).await;
+    let assertion = enterprise.sign(&enterprise.claims("1"));
+    store.set(State::DownForGrants);
+    for _ in 0..2 {
+        enterprise
+            .redeem(&assertion)
+            .await
+            .refuses(503, "temporarily_unavailable");
+    }
+    store.set(State::Up);
+    let tokens = enterprise.redeem(&assertion).await.tokens();
+    assert!(opens(&enterprise.server, &tokens.access).await);
+    enterprise
+        .redeem(&assertion)
+        .await
+        .refuses(400, "invalid_grant");
 }

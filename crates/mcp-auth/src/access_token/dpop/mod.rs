@@ -80,8 +80,8 @@ pub struct ProofVerifier {
 }
 
 impl ProofVerifier {
-    /// Checks proofs as `dpop` says. The store remembers each proof for as long as it could be used
-    /// again, ten minutes at most; `nonces` is a [`Sealer`] for
+    /// Checks proofs as `dpop` says. Each proof leaves a record in the store that expires when it could
+    /// not be used again, after ten minutes and a second at most; `nonces` is a [`Sealer`] for
     /// [`Purpose::DpopNonce`](crate::store::Purpose::DpopNonce).
     #[must_use]
     pub fn new(dpop: Dpop, nonces: Sealer, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {

@@ -23,7 +23,7 @@ impl Nonces {
     pub(super) fn fresh(&self, target: &ProofTarget, now: Timestamp) -> String {
         let time = now.as_seconds().to_be_bytes();
         let mut bytes = time.to_vec();
-        bytes.extend_from_slice(&self.0.mac(&[&time, target.as_str().as_bytes()]));
+        bytes.extend_from_slice(&self.0.mac(&[&time, target.nonces_for().as_bytes()]));
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -36,7 +36,10 @@ impl Nonces {
     ) -> Option<Timestamp> {
         let bytes = URL_SAFE_NO_PAD.decode(nonce?).ok()?;
         let (time, mac) = bytes.split_first_chunk::<8>()?;
-        if !self.0.verify_mac(&[time, target.as_str().as_bytes()], mac) {
+        if !self
+            .0
+            .verify_mac(&[time, target.nonces_for().as_bytes()], mac)
+        {
             return None;
         }
         let made_at = Timestamp::from_seconds(u64::from_be_bytes(*time));

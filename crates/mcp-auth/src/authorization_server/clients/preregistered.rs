@@ -99,6 +99,11 @@ impl PreregisteredClients {
         clients.any(|client| client.metadata().require_pushed_authorization_requests)
     }
 
+    /// Whether one of them wants no token that is not bound to its key.
+    pub(crate) fn want_bound_tokens(&self) -> bool {
+        self.0.values().any(Client::wants_bound_tokens)
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -145,6 +145,7 @@ fn redeemed(
         mac_key: Key::generate(&*server.random),
         generation: 1,
         rotated_at: server.clock.now(),
+        bound_from: 1,
     });
     // The refresh tokens of a confidential client are bound to its secret already (RFC 9449 §5).
     grant.key = key.filter(|_| !client.is_confidential());

@@ -60,6 +60,15 @@ impl Caller {
         }
     }
 
+    /// Whether it proved itself by more than its name. Whoever just named itself is let in for what a
+    /// public client has, and for nothing else.
+    pub(super) const fn is_confidential(&self) -> bool {
+        match self {
+            Self::Proved(client) => client.is_confidential(),
+            Self::Named(_) => false,
+        }
+    }
+
     /// Whether it wants no token that is not bound to its key, as far as that is known; what it was
     /// given before is held to its key all the same.
     pub(super) const fn wants_bound_tokens(&self) -> bool {
@@ -73,7 +82,9 @@ impl Caller {
     /// document says.
     pub(super) fn is_seen_in(&self, grant: &mut Grant) {
         if let Self::Proved(client) = self {
-            grant.confidential |= client.has_proved_itself();
+            // Whoever signed once goes on to be known by that, until the document has no keys any more.
+            let still = grant.confidential && client.keys().is_some();
+            grant.confidential = client.has_proved_itself() || still;
             if grant.document.is_none() {
                 grant.document = client.document().cloned();
             }
@@ -88,15 +99,6 @@ impl Caller {
                 client.document().is_some_and(|now| now.replaces(before))
             }
             _ => false,
-        }
-    }
-
-    /// Whether a DPoP proof binds the refresh tokens of a grant: those of a client that has to prove
-    /// itself are bound to that already (RFC 9449 §5).
-    pub(super) const fn binds_refresh_tokens(&self, grant: &Grant) -> bool {
-        match self {
-            Self::Proved(client) => !client.is_confidential(),
-            Self::Named(_) => !grant.confidential,
         }
     }
 
@@ -136,7 +138,7 @@ impl<C> Authenticated<C> {
     }
 
     /// Who it is, with what is to be spent once everything else is right.
-    pub(super) fn into_parts(self) -> (C, Option<UnspentAssertion>) {
+    pub(in super::super) fn into_parts(self) -> (C, Option<UnspentAssertion>) {
         (self.who, self.assertion)
     }
 

@@ -9,6 +9,7 @@ use crate::{
         clients::{Client, ResolveError},
         enterprise::TrustedIssuer,
     },
+    net::Causes,
     oauth::{Form, JwkThumbprint, OAuthErrorCode, ResourceIdentifier, Scopes},
     store::{Insert, RecordKey},
     upstream::UpstreamIdentity,
@@ -73,7 +74,7 @@ pub(super) async fn redeem(
         Insert::Exists => return Err(TokenError::invalid_grant("the assertion was used before")),
     }
     let subject = identity.full_subject();
-    without_user::grant(
+    let granted = without_user::grant(
         server,
         client,
         subject,
@@ -81,7 +82,19 @@ pub(super) async fn redeem(
         scopes,
         once.key(),
     )
-    .await
+    .await;
+    if granted.is_err() {
+        give_back(server, &checked.spent).await;
+    }
+    granted
+}
+
+/// Nothing came of the assertion: its host has no other until the identity provider makes one, and may
+/// come again with this one.
+async fn give_back(server: &AuthorizationServer, spent: &RecordKey) {
+    if let Err(error) = server.records.remove(spent).await {
+        tracing::error!(event = "store_unavailable", fault = "server", reason = %Causes(&error));
+    }
 }
 
 /// What an assertion with every check passed says.

@@ -13,6 +13,7 @@ mod without_user;
 #[cfg(any(test, fuzzing))]
 pub(super) use client_authentication::names_a_client;
 pub(super) use client_authentication::{Caller, authenticate, identify};
+pub(super) use proof::{OneTime, if_sent as proof_if_sent, offer_nonce};
 pub(super) use rotation::PresentedToken;
 
 use std::time::Duration;
@@ -28,7 +29,6 @@ use crate::{
     oauth::{JwkThumbprint, OAuthErrorCode, RefreshToken, Scopes, Timestamp},
     store::StoreError,
 };
-use proof::OneTime;
 
 pub(super) async fn token(
     server: &AuthorizationServer,
@@ -39,7 +39,7 @@ pub(super) async fn token(
         Ok(response) => response,
         Err(error) => error.respond(server, request),
     };
-    proof::offer_nonce(server, &mut response);
+    offer_nonce(server, |proofs| &proofs.token, &mut response);
     response
 }
 

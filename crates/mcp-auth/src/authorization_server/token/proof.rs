@@ -1,29 +1,33 @@
-//! Proof of possession at the token endpoint (RFC 9449 §5).
+//! Proof of possession at the token endpoint (RFC 9449 §5), and where requests are pushed (§10.1).
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 
 use super::{AuthorizationServer, TokenError, client_assertion::UnspentAssertion};
 use crate::{
-    access_token::{Asked, CheckedProof, ProofError},
+    access_token::{Asked, CheckedProof, ProofError, ProofTarget},
+    authorization_server::Proofs,
     oauth::{JwkThumbprint, OAuthErrorCode},
 };
 
-/// What a token request brings that is good once: it is spent when everything else is right, however
+/// What a request brings that is good once: it is spent when everything else is right, however
 /// often a swap is tried again.
 #[derive(Debug)]
-pub(super) struct OneTime {
+pub(in super::super) struct OneTime {
     assertion: Option<UnspentAssertion>,
     proof: Option<Proof>,
 }
 
 impl OneTime {
-    pub(super) const fn new(assertion: Option<UnspentAssertion>, proof: Option<Proof>) -> Self {
+    pub(in super::super) const fn new(
+        assertion: Option<UnspentAssertion>,
+        proof: Option<Proof>,
+    ) -> Self {
         Self { assertion, proof }
     }
 
     /// The key that the client proved to have, if it did.
-    pub(super) fn key(&self) -> Option<JwkThumbprint> {
+    pub(in super::super) fn key(&self) -> Option<JwkThumbprint> {
         self.proof.as_ref().map(Proof::key)
     }
 
@@ -33,7 +37,10 @@ impl OneTime {
     }
 
     /// What was used before is a replay; this request may come here again.
-    pub(super) async fn spend(&mut self, server: &AuthorizationServer) -> Result<(), TokenError> {
+    pub(in super::super) async fn spend(
+        &mut self,
+        server: &AuthorizationServer,
+    ) -> Result<(), TokenError> {
         if let Some(assertion) = self.assertion.take() {
             assertion.spend(server).await?;
         }
@@ -44,28 +51,50 @@ impl OneTime {
     }
 }
 
-/// The proof of a token request: what is issued is bound to its key.
+/// The proof of a request: what is issued is bound to its key.
 ///
 /// It is used up once, however often a swap is tried again.
 #[derive(Debug)]
-pub(super) struct Proof {
+pub(in super::super) struct Proof {
     checked: CheckedProof,
     used: bool,
 }
 
-/// Looks at the proof of a request, and asks for one where there has to be one: everywhere, or because
-/// the client wants no other tokens.
+/// Looks at the proof of a token request, and asks for one where there has to be one: everywhere, or
+/// because the client wants no other tokens.
 pub(super) fn of(
     server: &AuthorizationServer,
     request: &Request<Bytes>,
     wanted: bool,
+) -> Result<Option<Proof>, TokenError> {
+    if wanted && server.proofs.is_none() {
+        // With a proof or without, there is nothing but bearer tokens (RFC 9449 §5.2).
+        return Err(TokenError::Refused(
+            OAuthErrorCode::InvalidRequest,
+            "the client wants bound tokens alone, and none are issued",
+        ));
+    }
+    let proof = if_sent(server, request, |proofs| &proofs.token)?;
+    let proofs = server.proofs.as_ref();
+    let required = proofs.is_some_and(|proofs| proofs.verifier.dpop().is_required());
+    if proof.is_none() && (wanted || required) {
+        return Err(invalid_proof("no proof"));
+    }
+    Ok(proof)
+}
+
+/// Looks at the proof of a request to this endpoint, if there is one and proofs are served.
+pub(in super::super) fn if_sent(
+    server: &AuthorizationServer,
+    request: &Request<Bytes>,
+    endpoint: fn(&Proofs) -> &ProofTarget,
 ) -> Result<Option<Proof>, TokenError> {
     let Some(proofs) = &server.proofs else {
         return Ok(None); // an unknown header means nothing
     };
     let asked = Asked {
         method: request.method().as_str(),
-        target: &proofs.target,
+        target: endpoint(proofs),
         token: None,
     };
     match proofs.verifier.check(request.headers(), &asked) {
@@ -73,12 +102,7 @@ pub(super) fn of(
             checked,
             used: false,
         })),
-        Err(ProofError::Missing) => {
-            if wanted || proofs.verifier.dpop().is_required() {
-                return Err(invalid_proof("no proof"));
-            }
-            Ok(None)
-        }
+        Err(ProofError::Missing) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -117,9 +141,13 @@ pub(super) fn check_key(
 }
 
 /// Gives the nonce for the next proof, where nonces are asked for (RFC 9449 §8.2).
-pub(super) fn offer_nonce(server: &AuthorizationServer, response: &mut Response<Bytes>) {
+pub(in super::super) fn offer_nonce(
+    server: &AuthorizationServer,
+    endpoint: fn(&Proofs) -> &ProofTarget,
+    response: &mut Response<Bytes>,
+) {
     let proofs = server.proofs.as_ref();
-    let nonce = proofs.and_then(|proofs| proofs.verifier.fresh_nonce(&proofs.target));
+    let nonce = proofs.and_then(|proofs| proofs.verifier.fresh_nonce(endpoint(proofs)));
     if let Some(nonce) = nonce.and_then(|nonce| HeaderValue::try_from(nonce).ok()) {
         response.headers_mut().insert("dpop-nonce", nonce);
     }

@@ -16,7 +16,8 @@ use crate::{
 use rotation::PresentedToken;
 
 /// Checks MAC, client, key, resource and scope in this order; a failure changes nothing. Then decides by
-/// the document of the client, where the operator wants that, and by the generation.
+/// the document of the client, where the operator wants that, by the generation, and for a token from
+/// before the grant was bound by the key.
 pub(super) async fn redeem(
     server: &AuthorizationServer,
     caller: &Caller,
@@ -50,16 +51,17 @@ pub(super) async fn redeem(
                 .await?;
             return Err(TokenError::invalid_grant(reason));
         }
-        if matches!(turn(server, &token, &loaded)?, Turn::Advance) {
+        let key = once.key();
+        if matches!(turn(server, caller, &token, key, &loaded)?, Turn::Advance) {
             // Nothing is consumed while the upstream is away; nobody is asked while its token is good.
             loaded = server.grants.with_fresh_upstream(&token.handle).await?;
         }
         let asked = Asked {
             token: &token,
             narrowed,
-            key: once.key(),
+            key,
         };
-        match turn(server, &token, &loaded)? {
+        match turn(server, caller, &token, key, &loaded)? {
             Turn::Advance => {
                 if let Some(granted) = advance(server, caller, asked, loaded).await? {
                     return Ok(granted);
@@ -89,7 +91,7 @@ struct Asked<'a> {
 
 /// What a good token of some generation leads to.
 enum Turn {
-    /// It is the current one: the next generation begins.
+    /// It is the current one, or its lost answer is now wanted for a key: the next generation begins.
     Advance,
     /// It is the one before, not long ago: its answer may have been lost.
     Again,
@@ -99,7 +101,9 @@ enum Turn {
 
 fn turn(
     server: &AuthorizationServer,
+    caller: &Caller,
     token: &PresentedToken,
+    key: Option<JwkThumbprint>,
     loaded: &LoadedGrant,
 ) -> Result<Turn, TokenError> {
     let state = refresh_state(&loaded.value)?;
@@ -110,10 +114,18 @@ fn turn(
     let before = token.generation.checked_add(1) == Some(state.generation);
     let grace = server.lifetimes.refresh_grace;
     // Off is off, also for a clock that is a little behind the one that wrote the time.
-    if before && !grace.is_zero() && server.clock.now().is_within(state.rotated_at, grace) {
-        return Ok(Turn::Again);
-    }
-    Ok(Turn::Reuse)
+    let in_grace =
+        before && !grace.is_zero() && server.clock.now().is_within(state.rotated_at, grace);
+    Ok(match (loaded.value.key, key) {
+        _ if !in_grace => Turn::Reuse,
+        _ if caller.is_confidential() => Turn::Again,
+        // Its successor was given to a key. Whoever asks without that key did not lose this answer:
+        // two have the token, and one of them stole it.
+        (Some(bound_to), key) if key != Some(bound_to) => Turn::Reuse,
+        // The successor is unbound, and what a proof is answered with is not.
+        (None, Some(_)) => Turn::Advance,
+        _ => Turn::Again,
+    })
 }
 
 fn check(
@@ -128,7 +140,7 @@ fn check(
         return Err(TokenError::invalid_grant("an invented refresh token"));
     }
     caller.check_owns(grant, "the refresh token of another client")?;
-    proof::check_key(server, grant.key, proof)?;
+    proof::check_key(server, issued_to(caller, token, grant)?, proof)?;
     check_resource(form, &grant.resource)?;
     let Some(asked) = form.get("scope") else {
         return Ok(None);
@@ -149,6 +161,21 @@ fn check(
     Ok((!asked.is_empty() && asked != grant.scopes).then_some(asked))
 }
 
+/// The key that this very token was issued to, where its client is held to it: one that proves itself
+/// may change its key (RFC 9449 §5).
+///
+/// A token from before the grant was bound was issued to no key. Its reuse has to be found out whoever
+/// comes with it, or a thief who binds the grant first would have it for himself.
+fn issued_to(
+    caller: &Caller,
+    token: &PresentedToken,
+    grant: &Grant,
+) -> Result<Option<JwkThumbprint>, TokenError> {
+    let unbound = token.generation < refresh_state(grant)?.bound_from;
+    let held = !unbound && !caller.is_confidential();
+    Ok(grant.key.filter(|_| held))
+}
+
 /// One swap; `None` when another request was faster.
 async fn advance(
     server: &AuthorizationServer,
@@ -166,15 +193,20 @@ async fn advance(
     {
         grant.code = None; // no code leads here any more
     }
+    // As it proved itself now: its registration or its document may have changed.
+    caller.is_seen_in(&mut grant);
     if let Some(state) = &mut grant.refresh {
-        let next = token.generation.checked_add(1);
+        let next = state.generation.max(token.generation).checked_add(1);
         state.generation = next.ok_or(TokenError::invalid_grant("no generation is left"))?;
         state.rotated_at = now;
+        if caller.is_confidential() {
+            grant.key = None; // bound to what the client proves itself with
+        } else if grant.key.is_none() && asked.key.is_some() {
+            // What is issued to a public client with a proof is bound from here on (RFC 9449 §5).
+            grant.key = asked.key;
+            state.bound_from = state.generation;
+        }
     }
-    // What is issued to a public client with a proof is bound from here on (RFC 9449 §5).
-    let binds = caller.binds_refresh_tokens(&grant);
-    grant.key = grant.key.or(asked.key.filter(|_| binds));
-    caller.is_seen_in(&mut grant);
     let expires_at = grant_expiry(server, &grant, now);
     if expires_at <= now {
         // Its absolute end is nearer than when it was written: the operator shortened it.

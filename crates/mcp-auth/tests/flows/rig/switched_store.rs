@@ -22,6 +22,8 @@ use mcp_auth_testkit::MovingClock;
 pub enum State {
     Up,
     Down,
+    /// Takes no new grant; nothing else has index names.
+    DownForGrants,
     /// Answers, each time this much later.
     Slow(Duration),
 }
@@ -98,7 +100,7 @@ impl SwitchedStore {
     async fn reached(&self) -> Result<(), StoreError> {
         let state = *self.state.lock().unwrap();
         match state {
-            State::Up => Ok(()),
+            State::Up | State::DownForGrants => Ok(()),
             State::Down => Err(StoreError::Unavailable(Some("switched off".into()))),
             State::Slow(delay) => {
                 tokio::time::sleep(delay).await;
@@ -120,6 +122,9 @@ impl Store for SwitchedStore {
 
     async fn insert(&self, key: &RecordKey, record: Record) -> Result<Insert, StoreError> {
         self.reached().await?;
+        if *self.state.lock().unwrap() == State::DownForGrants && !record.indexes.is_empty() {
+            return Err(StoreError::Unavailable(Some("no grants".into())));
+        }
         self.note(key, &record);
         self.memory.insert(key, record).await
     }

@@ -47,6 +47,7 @@ impl<T: ShimTier> ShimBuilder<T> {
         self.check_registration()?;
         self.check_pushed_requests()?;
         self.check_introspection()?;
+        self.check_bound_tokens()?;
         let issuer = self
             .public_url
             .issuer()
@@ -164,9 +165,17 @@ impl<T: ShimTier> ShimBuilder<T> {
         }
         let proofs = match proofs {
             Some(verifier) => {
-                let target = ProofTarget::parse(&self.public_url.join(paths::TOKEN));
-                let target = target.map_err(|e| BuildError::argument("public URL", e.rule()))?;
-                Some(Proofs { verifier, target })
+                let target = |path| {
+                    let target = ProofTarget::parse(&self.public_url.join(path));
+                    target.map_err(|e| BuildError::argument("public URL", e.rule()))
+                };
+                let token = target(paths::TOKEN)?;
+                let par = target(paths::PAR)?.with_nonces_of(&token);
+                Some(Proofs {
+                    verifier,
+                    token,
+                    par,
+                })
             }
             None => None,
         };

@@ -170,6 +170,18 @@ impl<T: ShimTier> ShimBuilder<T> {
         Ok(())
     }
 
+    /// Who wants bound tokens alone can have them.
+    pub(super) fn check_bound_tokens(&self) -> Result<(), BuildError> {
+        let clients = self.preregistered.as_ref();
+        if self.dpop.is_none() && clients.is_some_and(|all| all.want_bound_tokens()) {
+            return Err(BuildError::argument(
+                "preregistered clients",
+                "one has dpop_bound_access_tokens: call with_dpop too",
+            ));
+        }
+        Ok(())
+    }
+
     /// A scheme that runs or shows what a stranger wrote is no place to send a browser.
     pub(super) fn check_redirect_schemes(&self) -> Result<(), BuildError> {
         const NEVER: [&str; 11] = [
