@@ -149,10 +149,11 @@ fn by_client(client: &ClientId) -> IndexName {
 // Page by page: what stays of a page are summaries, and, of grants that were ended, what the upstream
 // has still to be told.
 impl Grants {
-    /// Whether a user has a live grant of this client for this resource.
+    /// Whether a user has a grant of this client for this resource that was made by that time.
     #[cfg(feature = "authorization-server")]
-    pub(crate) async fn has_live(
+    pub(crate) async fn has_live_since(
         &self,
+        by: Timestamp,
         subject: &str,
         client: &ClientId,
         resource: &ResourceIdentifier,
@@ -161,7 +162,7 @@ impl Grants {
         let mut after = None;
         loop {
             let page = self.page(&index, after.as_ref()).await?;
-            let mut grants = page.grants.iter();
+            let mut grants = page.grants.iter().filter(|grant| grant.created_at <= by);
             if grants.any(|grant| grant.client == *client && grant.resource == *resource) {
                 return Ok(true);
             }

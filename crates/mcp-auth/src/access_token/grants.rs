@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use super::{Grant, GrantHandle, Principal, upstream_token::GrantUpstream};
+use super::{Grant, GrantHandle, Principal, UpstreamState, upstream_token::GrantUpstream};
 use crate::{
     oauth::{Clock, Issuer, Random, Timestamp},
     store::{IndexName, Insert, Loaded, RecordKey, Records, Replace, StoreError, Version},
-    upstream::{Upstream, UpstreamToken},
+    upstream::{Upstream, UpstreamLogin, UpstreamToken},
 };
 
 /// Loads, swaps and revokes grants; keeps those just checked for the revocation bound.
@@ -139,7 +139,19 @@ impl Grants {
             let token = grant.upstream.to_give_back()?;
             Some((grant.subject, token))
         });
-        let ended: Vec<_> = ended.collect();
+        self.give_back_later(ended.collect());
+    }
+
+    /// Gives back what a login brought that leads to no grant.
+    #[cfg(feature = "authorization-server")]
+    pub(crate) fn give_back_unused(&self, login: &UpstreamLogin) {
+        let tokens = UpstreamState::new(&login.tokens, self.clock.now());
+        let token = tokens.to_give_back();
+        let unused = token.map(|token| (login.identity.full_subject(), token));
+        self.give_back_later(unused.into_iter().collect());
+    }
+
+    fn give_back_later(&self, ended: Vec<(String, UpstreamToken)>) {
         let grants = self.itself.upgrade();
         let (Some(grants), false, Ok(runtime)) = (
             grants,

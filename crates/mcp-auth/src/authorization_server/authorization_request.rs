@@ -254,14 +254,19 @@ impl KnownClient {
         }
     }
 
-    /// Whether a consent to this may ever be remembered: somebody vouches for the client, and the code
-    /// goes to an address that only its host has.
+    /// Whether a consent to this may ever be remembered: somebody vouches for the client, the code goes
+    /// to an address that only its host has, and the client proved to be itself when it pushed this.
+    ///
+    /// The last is for hosts that log in at several authorization servers. One of these may send the
+    /// browser on to us with a request of its own making, and nothing that a browser sends tells that
+    /// from a login that the user began.
     fn may_be_remembered(&self, redirect: &RegisteredRedirect) -> bool {
         let vouched = matches!(
             self.client.kind(),
             ClientKind::Preregistered | ClientKind::Document
         );
-        vouched && redirect.uri().is_https() && !redirect.uri().is_loopback()
+        let its_own = matches!(self.came, Came::Pushed(_)) && self.client.is_confidential();
+        vouched && its_own && redirect.uri().is_https() && !redirect.uri().is_loopback()
     }
 
     fn parameters(&self, server: &AuthorizationServer) -> Result<Wishes, OAuthErrorCode> {

@@ -107,6 +107,21 @@ impl Pending {
         }
     }
 
+    /// The request that has to be answered without a page, where this page would only say to come
+    /// again.
+    fn without_a_page(&self, kind: ErrorPageKind) -> Option<&CheckedRequest> {
+        use ErrorPageKind::{StoreUnavailable, UpstreamUnavailable};
+        match self {
+            Self::Client(pending)
+                if pending.request().prompt().is_none()
+                    && matches!(kind, StoreUnavailable | UpstreamUnavailable) =>
+            {
+                Some(pending.request())
+            }
+            _ => None,
+        }
+    }
+
     /// The record that says this login was finished, and how long that has to be remembered.
     fn used_marker(&self, handle: &LoginHandle) -> (RecordKey, Timestamp) {
         match self {
@@ -153,7 +168,10 @@ impl Callback {
         };
         let mut response = match (ended, &self.pending) {
             (Ok(response), _) => response,
-            (Err(LoginError::Page(kind, reason)), _) => return server.page(request, kind, reason),
+            (Err(LoginError::Page(kind, reason)), pending) => match pending.without_a_page(kind) {
+                Some(asked) => asked.fail(server, OAuthErrorCode::TemporarilyUnavailable),
+                None => return server.page(request, kind, reason),
+            },
             (Err(LoginError::Over(error)), Pending::Client(pending)) => {
                 pending.request().fail(server, error)
             }
@@ -298,14 +316,21 @@ async fn let_in(
 ) -> Result<Response<Bytes>, LoginError> {
     let (asked, subject) = (pending.request(), login.identity.full_subject());
     if !consent_holds(server, pending, &subject).await? {
+        server.grants.give_back_unused(login);
         return Ok(consent::ask_after_login(server, request, asked));
     }
-    let scopes = admitted(server, login, asked.client(), asked.scopes()).await?;
+    let admitted = admitted(server, login, asked.client(), asked.scopes()).await;
+    let scopes = admitted.inspect_err(|_| server.grants.give_back_unused(login))?;
     let granted = grant(server, asked, login, scopes).await;
     let code = granted.map_err(|error| store_away(&error))?;
     let mut response = asked.succeed(server, &code);
-    if let (Basis::FromNowOn, Some(all)) = (pending.basis(), &server.remembered) {
-        all.keep(server, request.headers(), &mut response, asked, &subject);
+    match (pending.basis(), &server.remembered) {
+        (Basis::FromNowOn, Some(all)) => {
+            all.keep(server, request.headers(), &mut response, asked, &subject);
+        }
+        // Asked and answered for this time alone.
+        (Basis::Now, Some(all)) => all.forget(server, request.headers(), &mut response, asked),
+        _ => {}
     }
     Ok(response)
 }

@@ -70,7 +70,9 @@ pub(super) async fn ask(
         );
         return checked.fail(server, OAuthErrorCode::InvalidRequest);
     }
-    if server.consent == ConsentRule::InsecureApprove {
+    let silent = checked.prompt().is_none();
+    let may_be_silent = server.upstream.honours_prompt();
+    if server.consent == ConsentRule::InsecureApprove && (may_be_silent || !silent) {
         tracing::warn!(
             event = "consent_skipped",
             "consent was not asked: unattended development"
@@ -81,10 +83,9 @@ pub(super) async fn ask(
     }
     let remembered = server.remembered.as_ref();
     let recalled = remembered.and_then(|all| all.recall(server, request.headers(), &checked));
-    let silent = checked.prompt().is_none();
     match recalled {
         // An upstream that does not know `prompt` may well show a page.
-        Some(_) if silent && !server.upstream.honours_prompt() => {
+        Some(_) if silent && !may_be_silent => {
             checked.fail(server, OAuthErrorCode::InteractionRequired)
         }
         Some(recalled) => {

@@ -11,7 +11,7 @@ use super::{
 use crate::oauth::OAuthErrorCode;
 
 /// Tells the person, who then goes back to the client, which is told `access_denied`; a program that
-/// stands for a person goes back at once.
+/// stands for a person, and who must not be shown a page, goes back at once.
 pub(super) fn turn_back(
     server: &AuthorizationServer,
     request: &Request<Bytes>,
@@ -21,7 +21,7 @@ pub(super) fn turn_back(
     let back = asked.fail(server, OAuthErrorCode::AccessDenied);
     let client = back.headers().get(LOCATION).and_then(|to| to.to_str().ok());
     match client {
-        Some(client) if !prefers_json(request.headers()) => {
+        Some(client) if !prefers_json(request.headers()) && !asked.prompt().is_none() => {
             tell(server, request, refusal, Some(client))
         }
         _ => back,

@@ -7,12 +7,16 @@
 //! - The client is one that the operator vouches for, or whose document its host vouches for, and
 //!   the code goes to an `https` address of it. Whoever registers himself, or listens on the user's
 //!   machine, can be anybody, so he is asked for each time.
+//! - The client itself made the request: it proved who it is and pushed it (RFC 9126). A browser that
+//!   another authorization server sent here looks like one that the user sent, redirects do not show
+//!   in `Sec-Fetch-Site`; but nobody else can push for the client.
 //! - Client, redirection URI, resource and scopes are the same.
-//! - The user began it: no page of another site led here. `Sec-Fetch-Site` says so, and a browser
-//!   that does not send it is asked.
+//! - No page of another site led here, as `Sec-Fetch-Site` says. A browser that does not send it is
+//!   asked.
 //! - The user is the same one. Who that is is known only after the upstream's login, so it is held
 //!   to then, before any code: another user of this browser is asked.
-//! - The user still has a grant of this client. Whoever ended it, on whichever page, is asked.
+//! - The user still has a grant of this client, from then or before. Whoever ended it, on whichever
+//!   page, is asked, and a later yes without the box brings nothing back.
 //!
 //! It lies sealed in one cookie: nothing is stored, and it ends with its key.
 
@@ -52,7 +56,12 @@ struct Entry {
 ///
 /// Made by [`RememberedConsents::recall`] alone.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Recalled(String);
+pub(super) struct Recalled {
+    #[serde(rename = "s")]
+    subject: String,
+    #[serde(rename = "t")]
+    given_at: Timestamp,
+}
 
 impl RememberedConsents {
     /// What this browser remembers of exactly this request, if it may count.
@@ -64,14 +73,17 @@ impl RememberedConsents {
     ) -> Option<Recalled> {
         let may_count = request.may_be_remembered()
             && !request.prompt().asks_for_consent()
-            && begun_by_the_user(sent);
+            && not_from_elsewhere(sent);
         if !may_count {
             return None;
         }
         let what = what(request);
         let known = self.entries(server, sent).into_iter();
         let mut known = known.filter(|entry| entry.what == what);
-        known.next().map(|entry| Recalled(entry.subject))
+        known.next().map(|entry| Recalled {
+            subject: entry.subject,
+            given_at: entry.given_at,
+        })
     }
 
     /// Has the browser remember that this user said yes to this request.
@@ -141,28 +153,34 @@ impl RememberedConsents {
 }
 
 impl Recalled {
-    /// Whether it is this user's, who still has a grant of the client.
+    /// Whether it is this user's, who still has a grant of the client that is as old as the consent.
     pub(super) async fn holds(
         &self,
         server: &AuthorizationServer,
         request: &CheckedRequest,
         subject: &str,
     ) -> Result<bool, StoreError> {
-        if !constant_time_eq(hash(&[subject]).as_bytes(), self.0.as_bytes()) {
+        if !constant_time_eq(hash(&[subject]).as_bytes(), self.subject.as_bytes()) {
             return Ok(false);
         }
         let (client, resource) = (request.client(), request.resource());
-        server.grants.has_live(subject, client, resource).await
+        let grants = &server.grants;
+        grants
+            .has_live_since(self.given_at, subject, client, resource)
+            .await
     }
 
     /// One as long as any.
     pub(super) fn longest() -> Self {
-        Self(hash(&[]))
+        Self {
+            subject: hash(&[]),
+            given_at: Timestamp::from_seconds(u64::MAX),
+        }
     }
 }
 
-/// Whether no other site led the browser here, as far as it says (Fetch metadata).
-fn begun_by_the_user(sent: &HeaderMap) -> bool {
+/// Whether no page of another site led the browser here, as far as it says (Fetch metadata).
+fn not_from_elsewhere(sent: &HeaderMap) -> bool {
     let mut sites = sent.get_all("sec-fetch-site").iter();
     match (sites.next(), sites.next()) {
         (Some(site), None) => site == "none" || site == "same-origin",

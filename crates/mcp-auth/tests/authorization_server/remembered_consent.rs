@@ -6,16 +6,22 @@ use async_trait::async_trait;
 use mcp_auth::{
     DcrShim,
     authorization_server::{
+        AdmissionRule,
         clients::{
             Client as Resolved, ClientKind, ClientResolver, PreregisteredClients, ResolveError,
         },
         pages::ErrorPageKind,
     },
-    oauth::{ClientId, ClientMetadata, RedirectUri, Scopes},
+    oauth::{
+        ClientAuthenticationMethod, ClientId, ClientMetadata, ClientSecret, RedirectUri, Scopes,
+    },
     store::KeyRing,
     tier::ShimBuilder,
 };
-use mcp_auth_testkit::{Browser, browser::Decision};
+use mcp_auth_testkit::{
+    Browser,
+    browser::{Decision, Page},
+};
 use serde_json::json;
 
 use crate::{
@@ -24,15 +30,17 @@ use crate::{
         consent_page, finish, register, send, token,
     },
     harness::{KEY, OTHER_KEY, Server},
+    storage::Witness,
 };
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+const SECRET: &str = "the secret of these clients";
 const COOKIE: &str = "mcp-auth-consents";
 
 fn desk() -> Client {
     Client {
         id: "desk".into(),
-        secret: None,
+        secret: Some(SECRET.into()),
         redirect_uri: "https://desk.example/cb".into(),
     }
 }
@@ -40,15 +48,19 @@ fn desk() -> Client {
 /// Pre-registered: `desk` and `shop` on the web, `tool` on the user's machine.
 fn remembering(tier: ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim> {
     let clients = PreregisteredClients::parse_json(
-        r#"[{ "client_id": "desk",
+        r#"[{ "client_id": "desk", "client_secret": "the secret of these clients",
               "redirect_uris": ["https://desk.example/cb", "https://desk.example/other"] },
-            { "client_id": "shop", "redirect_uris": ["https://shop.example/cb"] },
-            { "client_id": "tool", "redirect_uris": ["http://127.0.0.1/cb", "com.example.tool:/cb",
-                                                     "https://localhost/cb"] }]"#,
+            { "client_id": "shop", "client_secret": "the secret of these clients",
+              "redirect_uris": ["https://shop.example/cb"] },
+            { "client_id": "public", "redirect_uris": ["https://public.example/cb"] },
+            { "client_id": "tool", "client_secret": "the secret of these clients",
+              "redirect_uris": ["http://127.0.0.1/cb", "com.example.tool:/cb",
+                                "https://localhost/cb"] }]"#,
     )
     .unwrap();
     tier.with_preregistered_clients(clients)
         .with_scopes(Scopes::parse("notes:read notes:write").unwrap())
+        .with_pushed_authorization_requests()
         .with_remembered_consent(WEEK)
         .with_key_ring(KeyRing::parse(KEY).unwrap())
 }
@@ -63,9 +75,35 @@ fn url(server: &Server, request: &Parameters) -> String {
     server.url(&format!("/authorize?{}", request.encoded()))
 }
 
+/// What the browser carries once this client has pushed that request.
+async fn pushed(server: &Server, client: &Client, request: &Parameters) -> Parameters {
+    let mut form = request.clone();
+    if let Some(secret) = &client.secret {
+        form = form.and("client_secret", secret);
+    }
+    let pushing = send(server, http::Method::POST, "/par")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form.encoded());
+    let pushed = answer(pushing).await.json();
+    Parameters::default()
+        .and("client_id", &client.id)
+        .and("request_uri", pushed["request_uri"].as_str().unwrap())
+}
+
+/// The page that asks about a pushed request.
+async fn asks(
+    server: &Server,
+    browser: &mut Browser,
+    client: &Client,
+    request: &Parameters,
+) -> Page {
+    let pushed = pushed(server, client, request).await;
+    consent_page(server, browser, &pushed).await.clone()
+}
+
 /// The user says yes for this time and the next ones; the code is redeemed.
 async fn remember(server: &Server, browser: &mut Browser, client: &Client, request: &Parameters) {
-    consent_page(server, browser, request).await;
+    asks(server, browser, client, request).await;
     browser.fill("remember", "yes").unwrap();
     let callback = browser.submit_until("Approve", &client.redirect_uri);
     let code = callback.await.unwrap().code().unwrap().to_owned();
@@ -81,7 +119,8 @@ async fn goes_through(
     client: &Client,
     request: &Parameters,
 ) -> String {
-    let callback = finish(browser, &url(server, request), client).await;
+    let pushed = pushed(server, client, request).await;
+    let callback = finish(browser, &url(server, &pushed), client).await;
     assert_eq!(Redirect::of(&callback).all("state"), [STATE]);
     callback.code().unwrap().to_owned()
 }
@@ -108,7 +147,7 @@ async fn a_user_who_said_so_is_not_asked_again() {
     server.clock.advance(WEEK - Duration::from_secs(1));
     goes_through(&server, &mut browser, &client, &request).await;
     server.clock.advance(Duration::from_secs(1));
-    consent_page(&server, &mut browser, &request).await;
+    asks(&server, &mut browser, &client, &request).await;
 }
 
 /// ASC-02, ASC-12. Nothing is remembered that the user did not tick, in another browser, or at all
@@ -120,23 +159,25 @@ async fn a_plain_yes_is_for_this_time() {
     let request = client.request(&server);
     let mut browser = server.browser();
     approve(&server, &mut browser, &client, &request).await;
-    consent_page(&server, &mut browser, &request).await;
+    asks(&server, &mut browser, &client, &request).await;
     remember(&server, &mut browser, &client, &request).await;
-    consent_page(&server, &mut server.browser(), &request).await;
+    asks(&server, &mut server.browser(), &client, &request).await;
 
     let off = Server::builder(|tier| {
-        tier.with_preregistered_clients(
-            PreregisteredClients::parse_json(
-                r#"[{ "client_id": "desk", "redirect_uris": ["https://desk.example/cb"] }]"#,
+        tier.with_pushed_authorization_requests()
+            .with_preregistered_clients(
+                PreregisteredClients::parse_json(
+                    r#"[{ "client_id": "desk", "client_secret": "the secret of these clients",
+                          "redirect_uris": ["https://desk.example/cb"] }]"#,
+                )
+                .unwrap(),
             )
-            .unwrap(),
-        )
     })
     .start()
     .await;
     off.upstream.auto_sign_in(Some("alice"));
     let mut browser = off.browser();
-    let page = consent_page(&off, &mut browser, &client.request(&off)).await;
+    let page = asks(&off, &mut browser, &client, &client.request(&off)).await;
     assert!(!page.forms[0].field_names().contains(&"remember"));
     // What the form does not offer does not count.
     let sealed = page.forms[0].value("request").unwrap().to_owned();
@@ -152,7 +193,7 @@ async fn a_plain_yes_is_for_this_time() {
         .header("cookie", format!("mcp-auth-browser={own}"))
         .body(form.encoded());
     assert_eq!(answer(posted).await.status, 303);
-    consent_page(&off, &mut browser, &client.request(&off)).await;
+    asks(&off, &mut browser, &client, &client.request(&off)).await;
 }
 
 /// ASC-12, ASC-15, PX-01.
@@ -180,10 +221,11 @@ async fn what_is_remembered_is_for_one_client_one_way_back_and_the_same_access()
             .with("redirect_uri", "https://desk.example/other"),
         request.clone().with("resource", &server.url("/other")),
         request.clone().and("prompt", "consent"),
-        shop.request(&server).and("scope", "notes:read"),
     ] {
-        consent_page(&server, &mut browser, &other).await;
+        asks(&server, &mut browser, &client, &other).await;
     }
+    let other = shop.request(&server).and("scope", "notes:read");
+    asks(&server, &mut browser, &shop, &other).await;
     assert_eq!(server.upstream.counters().authorize_requests, before);
     goes_through(&server, &mut browser, &client, &request).await;
 }
@@ -196,7 +238,8 @@ async fn no_other_site_can_begin_a_login_without_the_question() {
     let request = client.request(&server);
     let mut browser = server.browser();
     remember(&server, &mut browser, &client, &request).await;
-    let url = url(&server, &request);
+    let by_link = pushed(&server, &client, &request).await;
+    let url = url(&server, &by_link);
     let before = server.upstream.counters().authorize_requests;
     for origin in [
         "https://evil.example/",
@@ -208,16 +251,39 @@ async fn no_other_site_can_begin_a_login_without_the_question() {
     }
     // A browser that does not say where it comes from.
     let cookie = browser.cookie(&server.url("/"), COOKIE).unwrap();
-    let silent = send(
-        &server,
-        http::Method::GET,
-        &format!("/authorize?{}", request.encoded()),
-    )
-    .header("cookie", format!("{COOKIE}={cookie}"));
-    let page = answer(silent).await;
+    let path = format!("/authorize?{}", by_link.encoded());
+    let silent = send(&server, http::Method::GET, &path);
+    let page = answer(silent.header("cookie", format!("{COOKIE}={cookie}"))).await;
     assert_eq!(page.status, 200);
     assert!(page.body.contains("Approve"));
     assert_eq!(server.upstream.counters().authorize_requests, before);
+}
+
+/// PX-01, ASC-12, ASC-16, GHSA-6x8h-498w-gv8c. Another authorization server, at which a host began a login, may send the
+/// browser on to us with a request of its own making. To us it looks like one that the user began.
+#[tokio::test]
+async fn a_request_that_the_client_did_not_push_is_asked_about() {
+    let server = start().await;
+    let client = desk();
+    let request = client.request(&server);
+    let mut browser = server.browser();
+    remember(&server, &mut browser, &client, &request).await;
+    let before = server.upstream.counters().authorize_requests;
+    let made_elsewhere = request.clone().with("state", "of-somebody-else");
+    consent_page(&server, &mut browser, &made_elsewhere).await;
+    let none = made_elsewhere.and("prompt", "none");
+    let refused = finish(&mut browser, &url(&server, &none), &client).await;
+    assert_eq!(refused.error(), Some("consent_required"));
+    assert_eq!(server.upstream.counters().authorize_requests, before);
+
+    // Nor does it help to push what anybody could have pushed.
+    let public = Client {
+        id: "public".into(),
+        secret: None,
+        redirect_uri: "https://public.example/cb".into(),
+    };
+    let page = asks(&server, &mut browser, &public, &public.request(&server)).await;
+    assert!(!page.forms[0].field_names().contains(&"remember"));
 }
 
 /// ASC-16, ASZ-33.
@@ -235,7 +301,7 @@ async fn clients_that_can_be_anybody_are_never_remembered() {
     let dynamic = Client {
         id: body["client_id"].as_str().unwrap().into(),
         redirect_uri: "https://client.example/cb".into(),
-        ..desk()
+        secret: None,
     };
     for client in [
         tool("http://127.0.0.1:4711/cb"),
@@ -244,7 +310,7 @@ async fn clients_that_can_be_anybody_are_never_remembered() {
         dynamic,
     ] {
         let mut browser = server.browser();
-        let page = consent_page(&server, &mut browser, &client.request(&server)).await;
+        let page = asks(&server, &mut browser, &client, &client.request(&server)).await;
         let offered = page.forms[0].field_names().contains(&"remember");
         assert!(!offered, "{}", client.redirect_uri);
     }
@@ -262,8 +328,10 @@ impl ClientResolver for Documents {
         }
         let uris = ["https://web.example/cb", "http://127.0.0.1/cb"];
         let uris = uris.map(|uri| RedirectUri::parse(uri).unwrap());
-        let metadata = ClientMetadata::public(uris.to_vec());
-        Ok(Resolved::new(id.clone(), ClientKind::Document, metadata))
+        let mut metadata = ClientMetadata::public(uris.to_vec());
+        metadata.token_endpoint_auth_method = ClientAuthenticationMethod::ClientSecretPost;
+        let client = Resolved::new(id.clone(), ClientKind::Document, metadata);
+        Ok(client.with_secret(&ClientSecret::new(SECRET)))
     }
 }
 
@@ -285,7 +353,7 @@ async fn a_client_with_a_document_is_remembered_on_the_web_only() {
     let local = web
         .request(&server)
         .with("redirect_uri", "http://127.0.0.1:1/cb");
-    let page = consent_page(&server, &mut browser, &local).await;
+    let page = asks(&server, &mut browser, &web, &local).await;
     assert!(!page.forms[0].field_names().contains(&"remember"));
 }
 
@@ -298,7 +366,7 @@ async fn another_user_of_the_browser_is_asked_before_there_is_a_code() {
     let mut browser = server.browser();
     remember(&server, &mut browser, &client, &request).await;
     server.upstream.auto_sign_in(Some("bob"));
-    let page = consent_page(&server, &mut browser, &request).await;
+    let page = asks(&server, &mut browser, &client, &request).await;
     assert_eq!(page.url.path(), "/callback");
     let callback = browser.submit_until("Approve", &client.redirect_uri);
     let code = callback.await.unwrap().code().unwrap().to_owned();
@@ -307,29 +375,20 @@ async fn another_user_of_the_browser_is_asked_before_there_is_a_code() {
         .tokens();
     // And what alice had said is forgotten in this browser.
     server.upstream.auto_sign_in(Some("alice"));
-    let page = consent_page(&server, &mut browser, &request).await;
+    let page = asks(&server, &mut browser, &client, &request).await;
     assert_eq!(page.url.path(), "/authorize");
 }
 
 /// AX-02, ASC-02. Asking anew after a login does not fail for want of the `request_uri`.
 #[tokio::test]
 async fn another_user_can_answer_what_was_pushed() {
-    let server = Server::builder(|tier| remembering(tier).with_pushed_authorization_requests())
-        .start()
-        .await;
-    server.upstream.auto_sign_in(Some("alice"));
+    let server = start().await;
     let client = desk();
     let request = client.request(&server);
     let mut browser = server.browser();
     remember(&server, &mut browser, &client, &request).await;
     server.upstream.auto_sign_in(Some("bob"));
-    let pushed = send(&server, http::Method::POST, "/par")
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(request.encoded());
-    let pushed = answer(pushed).await.json();
-    let request = Parameters::default()
-        .and("client_id", "desk")
-        .and("request_uri", pushed["request_uri"].as_str().unwrap());
+    let request = pushed(&server, &client, &request).await;
     let page = consent_page(&server, &mut browser, &request).await;
     assert_eq!(page.url.path(), "/callback");
     let callback = browser.submit_until("Approve", &client.redirect_uri);
@@ -349,8 +408,35 @@ async fn a_user_whose_grant_was_ended_is_asked() {
     let grants = server.tier().grants();
     let id = ClientId::parse("desk").unwrap();
     assert_eq!(grants.revoke_all_of_client(&id).await.unwrap(), 1);
-    let page = consent_page(&server, &mut browser, &request).await;
+    let unused = browser.clone();
+    let page = asks(&server, &mut browser, &client, &request).await;
     assert_eq!(page.url.path(), "/callback");
+
+    // A grant that the user gives later, elsewhere, brings nothing back here.
+    let (mut browser, mut phone) = (unused, server.browser());
+    server.clock.advance(Duration::from_secs(1));
+    let callback = approve(&server, &mut phone, &client, &request).await;
+    let code = callback.code().unwrap().to_owned();
+    token(&server, &client.redemption(&server, &code))
+        .await
+        .tokens();
+    let page = asks(&server, &mut browser, &client, &request).await;
+    assert_eq!(page.url.path(), "/callback");
+}
+
+/// ASC-17. Whoever is asked and does not tick the box wants to be asked.
+#[tokio::test]
+async fn a_later_yes_without_the_box_ends_what_was_remembered() {
+    let server = start().await;
+    let client = desk();
+    let request = client.request(&server);
+    let mut browser = server.browser();
+    remember(&server, &mut browser, &client, &request).await;
+    let asking = request.clone().and("prompt", "consent");
+    approve(&server, &mut browser, &client, &asking).await;
+    assert_eq!(browser.cookie(&server.url("/"), COOKIE), None);
+    let page = asks(&server, &mut browser, &client, &request).await;
+    assert_eq!(page.url.path(), "/authorize");
 }
 
 /// ASC-13, ASC-17.
@@ -365,7 +451,7 @@ async fn saying_no_ends_what_was_remembered() {
     let denied = browser.walk(&asking, &client.redirect_uri, Decision::Deny);
     assert_eq!(denied.await.unwrap().error(), Some("access_denied"));
     assert_eq!(browser.cookie(&server.url("/"), COOKIE), None);
-    consent_page(&server, &mut browser, &request).await;
+    asks(&server, &mut browser, &client, &request).await;
 }
 
 /// ASC-13.
@@ -383,13 +469,13 @@ async fn a_memory_that_was_changed_or_sealed_elsewhere_counts_for_nothing() {
     changed.replace_range(changed.len() - 1.., flipped);
     for bad in [changed.as_str(), "x", "", &good[..good.len() - 4]] {
         assert!(browser.set_cookie(&home, &format!("{COOKIE}={bad}; Path=/")));
-        consent_page(&server, &mut browser, &request).await;
+        asks(&server, &mut browser, &client, &request).await;
     }
     browser.set_cookie(&home, &format!("{COOKIE}={good}; Path=/"));
     goes_through(&server, &mut browser, &client, &request).await;
     // Dropping the key is the cut-off.
     server.restart(|tier| remembering(tier).with_key_ring(KeyRing::parse(OTHER_KEY).unwrap()));
-    let page = consent_page(&server, &mut browser, &request).await;
+    let page = asks(&server, &mut browser, &client, &request).await;
     assert_eq!(page.url.path(), "/authorize");
 }
 
@@ -397,11 +483,12 @@ async fn a_memory_that_was_changed_or_sealed_elsewhere_counts_for_nothing() {
 #[tokio::test]
 async fn a_browser_remembers_the_eight_newest() {
     let many: Vec<_> = (0..9)
-        .map(|n| json!({ "client_id": format!("c{n}"), "redirect_uris": [format!("https://c{n}.example/cb")] }))
+        .map(|n| json!({ "client_id": format!("c{n}"), "client_secret": SECRET, "redirect_uris": [format!("https://c{n}.example/cb")] }))
         .collect();
     let clients = PreregisteredClients::parse_json(&json!(many).to_string()).unwrap();
     let server = Server::builder(move |tier| {
         tier.with_preregistered_clients(clients)
+            .with_pushed_authorization_requests()
             .with_remembered_consent(WEEK)
     })
     .start()
@@ -410,7 +497,7 @@ async fn a_browser_remembers_the_eight_newest() {
     let mut browser = server.browser();
     let client = |n: usize| Client {
         id: format!("c{n}"),
-        secret: None,
+        secret: Some(SECRET.into()),
         redirect_uri: format!("https://c{n}.example/cb"),
     };
     for n in 0..9 {
@@ -425,7 +512,8 @@ async fn a_browser_remembers_the_eight_newest() {
         let request = client.request(&server);
         goes_through(&server, &mut browser, &client, &request).await;
     }
-    consent_page(&server, &mut browser, &client(0).request(&server)).await;
+    let client = client(0);
+    asks(&server, &mut browser, &client, &client.request(&server)).await;
 }
 
 /// ASZ-33, ASC-16.
@@ -437,9 +525,12 @@ async fn prompt_none_shows_no_page_and_is_no_way_around_consent() {
     let silent = request.clone().and("prompt", "none");
     let mut browser = server.browser();
     let asked = |browser: &Browser| {
-        let (mut browser, url) = (browser.clone(), url(&server, &silent));
-        let client = client.clone();
-        async move { finish(&mut browser, &url, &client).await }
+        let (mut browser, server) = (browser.clone(), &server);
+        let (client, silent) = (client.clone(), silent.clone());
+        async move {
+            let pushed = pushed(server, &client, &silent).await;
+            finish(&mut browser, &url(server, &pushed), &client).await
+        }
     };
     let refused = asked(&browser).await;
     assert_eq!(refused.error(), Some("consent_required"));
@@ -466,6 +557,39 @@ async fn prompt_none_shows_no_page_and_is_no_way_around_consent() {
     assert_eq!(refused.error(), Some("interaction_required"));
 }
 
+/// ASZ-33. Also where the store is away, and where the operator does not let the user in any more.
+#[tokio::test]
+async fn prompt_none_shows_no_page_to_whoever_is_refused() {
+    let store = Arc::new(Witness::default());
+    let kept = Arc::clone(&store);
+    let server = Server::builder(move |tier| remembering(tier).with_store(kept))
+        .start()
+        .await;
+    server.upstream.auto_sign_in(Some("alice"));
+    let client = desk();
+    let request = client.request(&server);
+    let mut browser = server.browser();
+    remember(&server, &mut browser, &client, &request).await;
+    let silent = request.and("prompt", "none");
+    let (away, refused) = (
+        pushed(&server, &client, &silent).await,
+        pushed(&server, &client, &silent).await,
+    );
+    store.go_away();
+    let told = finish(&mut browser, &url(&server, &away), &client).await;
+    assert_eq!(told.error(), Some("temporarily_unavailable"));
+    store.come_back();
+
+    server.restart(move |tier| {
+        let nobody = AdmissionRule::subjects(["nobody"]);
+        remembering(tier)
+            .with_store(store)
+            .with_admission(Arc::new(nobody))
+    });
+    let told = finish(&mut browser, &url(&server, &refused), &client).await;
+    assert_eq!(told.error(), Some("access_denied"));
+}
+
 /// ASZ-33. A plain OAuth server knows no `prompt`, and would show a page.
 #[tokio::test]
 async fn an_upstream_that_does_not_know_prompt_is_not_asked_to_be_silent() {
@@ -479,8 +603,9 @@ async fn an_upstream_that_does_not_know_prompt_is_not_asked_to_be_silent() {
     let mut browser = server.browser();
     remember(&server, &mut browser, &client, &request).await;
     let before = server.upstream.counters().authorize_requests;
-    let silent = url(&server, &request.clone().and("prompt", "none"));
-    let refused = finish(&mut browser, &silent, &client).await;
+    let silent = request.clone().and("prompt", "none");
+    let silent = pushed(&server, &client, &silent).await;
+    let refused = finish(&mut browser, &url(&server, &silent), &client).await;
     assert_eq!(refused.error(), Some("interaction_required"));
     assert_eq!(server.upstream.counters().authorize_requests, before);
     let again = request.and("prompt", "login");

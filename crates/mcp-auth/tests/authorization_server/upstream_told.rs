@@ -1,11 +1,14 @@
 //! What the upstream hears of grants that end here.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use mcp_auth::upstream::OAuthUpstreamBuilder;
+use mcp_auth::{
+    authorization_server::{AdmissionRule, pages::ErrorPageKind},
+    upstream::OAuthUpstreamBuilder,
+};
 
 use crate::{
-    client::{Client, Parameters, answer, send, token},
+    client::{Client, Parameters, answer, assert_shows, consent_page, send, token},
     harness::Server,
 };
 
@@ -104,4 +107,20 @@ async fn a_grant_that_ends_for_reuse_ends_at_the_upstream() {
     token(&server, &form).await.tokens();
     token(&server, &form).await.refuses(400, "invalid_grant");
     told(&server, 2).await;
+}
+
+/// REV-08. Nobody uses what a refused login brought.
+#[tokio::test]
+async fn a_login_that_leads_to_no_grant_leaves_no_token_alive() {
+    let server =
+        Server::builder(|tier| tier.with_admission(Arc::new(AdmissionRule::subjects(["nobody"]))))
+            .start()
+            .await;
+    let client = Client::public(&server).await;
+    let mut browser = server.browser().with_user("alice", "wonderland");
+    consent_page(&server, &mut browser, &client.request(&server)).await;
+    browser.submit("Approve").await.unwrap();
+    let page = browser.sign_in_as("alice", "wonderland").await.unwrap();
+    assert_shows(page, ErrorPageKind::NotAdmitted);
+    told(&server, 1).await;
 }

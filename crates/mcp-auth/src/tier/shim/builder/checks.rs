@@ -167,6 +167,12 @@ impl<T: ShimTier> ShimBuilder<T> {
                 "one has require_pushed_authorization_requests: call with_pushed_authorization_requests too",
             ));
         }
+        if self.pushed_requests.is_none() && self.remembered_consent.is_some() {
+            return Err(BuildError::argument(
+                "remembered consent",
+                "it is for requests that were pushed: call with_pushed_authorization_requests too",
+            ));
+        }
         Ok(())
     }
 

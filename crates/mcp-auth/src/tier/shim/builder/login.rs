@@ -47,12 +47,13 @@ impl<T: ShimTier> ShimBuilder<T> {
         self
     }
 
-    /// With a box on the consent page, for pre-registered clients and those with a client ID metadata
-    /// document that return to an `https` address: not to be asked again for the same access, in the
-    /// same browser, for this long. Whole seconds from a minute to a year.
+    /// With a box on the consent page: not to be asked again for the same access, in the same browser,
+    /// for this long. Whole seconds from a minute to a year.
     ///
-    /// It counts while the same user has a live grant of the client, and no page of another site
-    /// began the login.
+    /// It is for requests that were pushed (see [`Self::with_pushed_authorization_requests`]) by a client
+    /// that proved itself, is pre-registered or has a client ID metadata document, and returns to an
+    /// `https` address. It counts while the same user has a grant of the client from then or before, and
+    /// if no page of another site led the browser here.
     ///
     /// # Security
     ///
