@@ -2,12 +2,16 @@
 
 #![allow(clippy::expect_used)]
 
+mod documents;
+
 use std::sync::Arc;
 
 use http::{
     HeaderMap, HeaderValue,
     header::{ACCEPT, AUTHORIZATION, COOKIE},
 };
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{
     assertion::Assertion,
@@ -18,7 +22,8 @@ use super::{
 };
 use crate::{
     oauth::{
-        ClientId, Form, Issuer, PublicUrl, SystemRandom, Timestamp,
+        ClientId, Form, Issuer, PublicUrl, RedirectUri, SystemRandom, Timestamp,
+        fuzz::leads_to_a_client,
         jose::{Compact, PublicJwk, SigningAlgorithm},
     },
     store::{KeyRing, Purpose, Sealer},
@@ -41,16 +46,59 @@ pub fn form_body(data: &[u8]) {
     let Ok(form) = Form::parse(data) else {
         return;
     };
+    // What is in it, as somebody else's parser says.
     let pairs: Vec<_> = url::form_urlencoded::parse(data).into_owned().collect();
-    let mut written = url::form_urlencoded::Serializer::new(String::new());
-    written.extend_pairs(&pairs);
-    let again = Form::parse(written.finish().as_bytes()).expect("what is written can be read");
-    assert_eq!(form.repeats_any(), again.repeats_any());
+    let values = |name: &str| {
+        let of_name = pairs.iter().filter(|(known, _)| known == name);
+        of_name.map(|(_, value)| value.as_str()).collect::<Vec<_>>()
+    };
+    let mut repeats_any = false;
     for (name, _) in &pairs {
-        assert_eq!(form.get(name), again.get(name));
-        assert_ne!(form.get(name), Some(""), "an empty parameter is not sent");
-        let sent = pairs.iter().filter(|(known, _)| known == name).count();
-        assert_eq!(form.repeats(name), sent > 1 && name != "resource");
+        let sent = values(name);
+        let first = sent.iter().copied().find(|value| !value.is_empty());
+        assert_eq!(form.get(name), first, "the first that is not empty");
+        let repeats = sent.len() > 1 && name != "resource";
+        assert_eq!(form.repeats(name), repeats);
+        repeats_any |= repeats;
+        let rest = form.encoded_without(&[name]);
+        let rest: Vec<_> = url::form_urlencoded::parse(rest.as_bytes())
+            .into_owned()
+            .collect();
+        let others: Vec<_> = pairs.iter().filter(|(known, _)| known != name).collect();
+        assert_eq!(rest.iter().collect::<Vec<_>>(), others);
+    }
+    assert_eq!(form.repeats_any(), repeats_any);
+    let mut resources = values("resource");
+    resources.retain(|value| !value.is_empty());
+    assert_eq!(form.resources().collect::<Vec<_>>(), resources);
+}
+
+/// What a client said, read for itself; what nobody reads need not be text or a number.
+#[derive(Deserialize)]
+struct Said {
+    redirect_uris: Vec<Value>,
+}
+
+/// The same of a document: what it must say, and must not.
+#[derive(Deserialize)]
+struct SaidInDocument {
+    client_id: String,
+    client_secret: Option<Value>,
+    client_secret_expires_at: Option<Value>,
+}
+
+fn said<T: DeserializeOwned>(json: &[u8]) -> T {
+    serde_json::from_slice(json).expect("what is taken says what it must")
+}
+
+/// What a client may be sent back to: something that it said itself, and no more than the rules allow.
+fn are_redirect_uris(taken: &[RedirectUri], json: &[u8]) {
+    assert!(!taken.is_empty());
+    let Said { redirect_uris } = said(json);
+    for uri in taken {
+        leads_to_a_client(uri.as_str());
+        let is_this = |said: &Value| said.as_str() == Some(uri.as_str());
+        assert!(redirect_uris.iter().any(is_this), "{uri:?} is nobody's");
     }
 }
 
@@ -68,7 +116,7 @@ pub fn registration_body(data: &[u8]) {
         return;
     };
     let metadata = accepted.metadata();
-    assert!(!metadata.redirect_uris.is_empty());
+    are_redirect_uris(&metadata.redirect_uris, data);
     if let Some(name) = &metadata.client_name {
         let shown = display_name(name);
         assert_eq!(shown.as_ref(), Some(name), "names are fit to be shown");
@@ -89,7 +137,17 @@ pub fn client_document(data: &[u8]) {
     let Some(Ok(id)) = id.map(ClientId::parse) else {
         return;
     };
-    document_holds(parts.next().unwrap_or_default(), &id);
+    let document = parts.next().unwrap_or_default();
+    document_holds(document, &id);
+    let Some(client) = documents::resolve(&id, document) else {
+        return;
+    };
+    assert_eq!(client.id(), &id);
+    let said: SaidInDocument = said(document);
+    assert_eq!(said.client_id, id.as_str(), "it is the document of its URL");
+    let secret = said.client_secret.or(said.client_secret_expires_at);
+    assert_eq!(secret, None, "everybody could read it");
+    are_redirect_uris(client.redirect_uris(), document);
 }
 
 /// A signed JWT, as assertion, proof or token; or a key set.
@@ -105,11 +163,11 @@ pub fn jws(data: &[u8]) {
         assert!(!typ.bytes().any(|b| b.is_ascii_uppercase()));
         let _ = (assertion.claimed_issuer(), assertion.claimed_subject());
     }
-    if let Some(compact) = Compact::<serde_json::Value>::parse(text) {
+    if let Some(compact) = Compact::<Value>::parse(text) {
         assert_eq!(text.matches('.').count(), 2);
         let key = PublicJwk::P256 { x: X, y: Y }.verifying(SigningAlgorithm::Es256);
         let key = key.expect("the base point of P-256 is a key");
-        let claims = compact.verified::<serde_json::Value>(&key);
+        let claims = compact.verified::<Value>(&key);
         assert!(
             claims.is_err(),
             "nothing in the corpus is signed with this key"
@@ -207,10 +265,52 @@ pub fn accept_header(data: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(data) else {
         return;
     };
-    let mut headers = HeaderMap::new();
-    headers.append(ACCEPT, value);
-    let named = data.to_ascii_lowercase();
-    let names = |text: &[u8]| named.windows(text.len()).any(|part| part == text);
-    // Whoever does not name JSON is taken for a person.
-    assert!(!pages::prefers_json(&headers) || names(b"json") || names(b"application/*"));
+    let prefers = |value: HeaderValue| {
+        let mut headers = HeaderMap::new();
+        headers.append(ACCEPT, value);
+        pages::prefers_json(&headers)
+    };
+    let prefers_text = |text: &str| prefers(HeaderValue::from_str(text).expect("it fits a header"));
+    let Ok(text) = value.to_str() else {
+        assert!(!prefers(value), "what cannot be read names nothing");
+        return;
+    };
+    if prefers_text(text) {
+        // Whoever does not name JSON is taken for a person, unless pages are named and liked less.
+        let page = names(text, &["text/html", "text/*"], |_| true);
+        assert!(
+            names(text, &["application/json", "application/*"], is_acceptable)
+                || (page && names(text, &["*/*"], is_acceptable))
+        );
+    }
+    let and_page = format!("{text}, text/html");
+    assert!(!prefers_text(&and_page), "nothing is liked more");
+    // The same ranges with a weight of nothing; the first weight of a range is the one that counts.
+    let refused: Vec<_> = text
+        .split(',')
+        .map(|range| match range.split_once(';') {
+            Some((range, rest)) => format!("{range};q=0;{rest}"),
+            None => format!("{range};q=0"),
+        })
+        .collect();
+    let refused = refused.join(",");
+    assert!(!prefers_text(&refused), "all of it is refused");
+    let but_json = format!("{refused}, application/json;q=0.5");
+    assert!(prefers_text(&but_json), "only JSON is left");
+}
+
+/// Whether one of these ranges is named, with such parameters.
+fn names(accept: &str, ranges: &[&str], with: fn(&str) -> bool) -> bool {
+    accept.split(',').any(|entry| {
+        let (range, parameters) = entry.split_once(';').unwrap_or((entry, ""));
+        ranges.contains(&range.trim().to_ascii_lowercase().as_str()) && with(parameters)
+    })
+}
+
+/// Whether a range with these parameters is more than refused: a weight of nothing has no digit but 0
+/// (RFC 9110 §12.4.2), and what is no number is one of nothing too.
+fn is_acceptable(parameters: &str) -> bool {
+    let mut parameters = parameters.split(';').map(str::trim);
+    let weight = parameters.find_map(|one| one.strip_prefix(['q', 'Q'])?.strip_prefix('='));
+    weight.is_none_or(|weight| weight.contains(|c| matches!(c, '1'..='9')))
 }

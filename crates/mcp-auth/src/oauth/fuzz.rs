@@ -2,22 +2,77 @@
 
 #![allow(clippy::expect_used)]
 
-use url::Url;
+use url::{Host, Url};
 
 use super::{
     ClientId, CodeChallenge, CodeVerifier, Issuer, PublicUrl, RedirectUri, ResourceIdentifier,
     Scopes, State,
 };
 
+/// Schemes whose URIs a browser runs or shows by itself: whoever is sent there meets no client.
+const NO_CLIENTS: [&str; 8] = [
+    "javascript",
+    "data",
+    "file",
+    "vbscript",
+    "blob",
+    "about",
+    "filesystem",
+    "view-source",
+];
+/// The private-use schemes without a dot that live hosts register.
+const OF_HOSTS: [&str; 4] = ["cursor", "vscode", "vscode-insiders", "windsurf"];
+
+/// One that an operator could allow beside them.
+const ALLOWED: &str = "example-app";
+
+/// What is true of every redirection URI that is taken, by another reading than the one that takes it.
+pub(crate) fn leads_to_a_client(uri: &str) {
+    let (scheme, _) = uri.split_once(':').expect("a URI has a scheme");
+    let lower = scheme.to_ascii_lowercase();
+    assert!(!NO_CLIENTS.contains(&lower.as_str()), "{scheme}");
+    assert!(!uri.contains('#'), "no fragment");
+    let url = Url::parse(uri).expect("what is taken is a URL");
+    assert_eq!(url.scheme(), scheme, "a scheme in lower case");
+    assert!(has_no_user(&url));
+    match scheme {
+        "https" => assert!(url.host().is_some()),
+        "http" => assert!(is_this_machine(&url), "in the clear on loopback alone"),
+        _ => assert!(scheme.contains('.') || OF_HOSTS.contains(&scheme)),
+    }
+}
+
+fn has_no_user(url: &Url) -> bool {
+    url.username().is_empty() && url.password().is_none()
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 /// One or two redirection URIs, one a line: registered and asked for.
 pub fn redirect_uri(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    let mut lines = text.splitn(2, '\n').map(RedirectUri::parse);
-    let Some(Ok(registered)) = lines.next() else {
+    let mut lines = text.splitn(2, '\n');
+    let first = lines.next().unwrap_or_default();
+    let mut lines = lines.map(RedirectUri::parse);
+    let registered = RedirectUri::parse(first);
+    // A scheme that an operator allows lets in nothing but itself.
+    if let Ok(further) = RedirectUri::parse_with_schemes(first, &[ALLOWED.to_owned()]) {
+        let scheme = further.as_str().split(':').next();
+        assert_eq!(registered.is_ok(), scheme != Some(ALLOWED));
+    }
+    let Ok(registered) = registered else {
         return;
     };
+    leads_to_a_client(registered.as_str());
     assert_eq!(
         RedirectUri::parse(registered.as_str()).as_ref(),
         Ok(&registered)
@@ -88,6 +143,10 @@ pub fn identifiers(data: &[u8]) {
     };
     if let Ok(issuer) = Issuer::parse(text) {
         assert_eq!(issuer.as_str(), text, "an issuer is compared byte for byte");
+        let url = Url::parse(text).expect("an issuer is a URL");
+        assert_eq!((url.query(), url.fragment()), (None, None));
+        assert!(has_no_user(&url));
+        assert!(url.scheme() == "https" || (url.scheme() == "http" && is_this_machine(&url)));
     }
     if let Ok(resource) = ResourceIdentifier::parse(text) {
         assert_eq!(

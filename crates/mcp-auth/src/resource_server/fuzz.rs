@@ -1,6 +1,6 @@
 //! What must be true of the headers of a call, whatever is in them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::AUTHORIZATION};
 
@@ -41,23 +41,75 @@ pub fn authorization_header(data: &[u8]) {
     assert!(matches!(refused, Err(Refusal::TwoCredentials)));
 }
 
-/// The value of `X-Forwarded-For`, as a trusted proxy sends it, and of `Forwarded`.
+/// The values of `X-Forwarded-For`, one a line, as a trusted proxy sends them.
 pub fn forwarded_headers(data: &[u8]) {
-    let (Ok(value), Ok(proxies)) = (
-        HeaderValue::from_bytes(data),
-        TrustedProxies::parse("127.0.0.1, 10.0.0.0/8"),
-    ) else {
+    let Ok(proxies) = TrustedProxies::parse("127.0.0.1, 10.0.0.0/8") else {
+        unreachable!("these are networks");
+    };
+    let lines: Result<Vec<_>, _> = data
+        .split(|b| *b == b'\n')
+        .map(HeaderValue::from_bytes)
+        .collect();
+    let Ok(lines) = lines else {
         return;
     };
     let ours = SocketAddr::from(([127, 0, 0, 1], 1));
     let theirs = SocketAddr::from(([203, 0, 113, 7], 1));
     for name in ["x-forwarded-for", "forwarded"] {
         let mut headers = HeaderMap::new();
-        headers.append(HeaderName::from_static(name), value.clone());
-        let _ = proxies.client_address(ours, &headers);
+        for line in &lines {
+            headers.append(HeaderName::from_static(name), line.clone());
+        }
         // Whoever is no proxy of ours says nothing about who calls.
         let said = proxies.client_address(theirs, &headers);
         let silent = proxies.client_address(theirs, &HeaderMap::new());
         assert_eq!(said, silent);
+        let found = proxies.client_address(ours, &headers).0;
+        if name == "forwarded" {
+            assert_eq!(found, ours.ip(), "`Forwarded` is not read");
+        } else if let Some(hops) = hops(&lines) {
+            assert_eq!(found, last_that_is_not_ours(ours.ip(), &hops));
+        }
     }
+}
+
+/// Every entry of these headers in the order in which proxies wrote them, if it is text.
+fn hops(lines: &[HeaderValue]) -> Option<Vec<&str>> {
+    let lines: Option<Vec<_>> = lines.iter().map(|line| line.to_str().ok()).collect();
+    Some(
+        lines?
+            .into_iter()
+            .flat_map(|line| line.split(','))
+            .collect(),
+    )
+}
+
+/// Whoever called the first of our proxies: all hops to the right of it are ours, and what is left of
+/// it anybody can have written. Past an entry that names no address nothing is known.
+fn last_that_is_not_ours(peer: IpAddr, hops: &[&str]) -> IpAddr {
+    let addresses: Vec<_> = hops.iter().map(|hop| address(hop)).collect();
+    let unread = addresses.iter().rposition(Option::is_none);
+    let first_read = unread.map_or(0, |at| at + 1);
+    let read = addresses.iter().skip(first_read).flatten().copied();
+    let chain: Vec<IpAddr> = read.chain([peer]).collect();
+    let is_ours = |address: &IpAddr| match address {
+        IpAddr::V4(v4) => v4.octets() == [127, 0, 0, 1] || v4.octets()[0] == 10,
+        IpAddr::V6(_) => false,
+    };
+    let at = chain.iter().rposition(|address| !is_ours(address));
+    chain[at.unwrap_or_default()]
+}
+
+/// An address, with or without a port.
+fn address(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim();
+    let with_port = |text: &str| text.parse::<SocketAddr>().ok();
+    let alone = hop.parse::<IpAddr>().ok();
+    // Brackets without a port are read with one put to them; with a zone they are no address.
+    let socket = with_port(hop).or_else(|| {
+        let bracketed = hop.starts_with('[') && !hop.contains('%');
+        with_port(&format!("{hop}:1")).filter(|_| bracketed)
+    });
+    let found = alone.or(socket.map(|socket| socket.ip()))?;
+    Some(found.to_canonical())
 }
