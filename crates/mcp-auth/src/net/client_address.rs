@@ -54,7 +54,9 @@ impl TrustedProxies {
             .get_all("x-forwarded-for")
             .iter()
             .rev()
-            .filter_map(|v| v.to_str().ok());
+            // A line that cannot be read ends the walk, as an entry does: what stands before it may be
+            // the caller's own.
+            .map(|line| line.to_str().unwrap_or_default());
         for hop in forwarded.flat_map(|line| line.rsplit(',')) {
             if !self.trusts(client) {
                 break;
@@ -159,6 +161,20 @@ mod tests {
             let address = proxies.client_address("127.0.0.1:1".parse().unwrap(), &headers);
             assert_eq!(address.0.to_string(), client, "{line}");
         }
+    }
+
+    #[test]
+    fn believes_nothing_before_a_line_that_is_no_text() {
+        let proxies = TrustedProxies::parse("127.0.0.1").unwrap();
+        let mut headers = HeaderMap::new();
+        for line in [&b"6.6.6.6"[..], b"\xff"] {
+            headers.append(
+                "x-forwarded-for",
+                http::HeaderValue::from_bytes(line).unwrap(),
+            );
+        }
+        let address = proxies.client_address("127.0.0.1:1".parse().unwrap(), &headers);
+        assert_eq!(address.0.to_string(), "127.0.0.1");
     }
 
     #[test]

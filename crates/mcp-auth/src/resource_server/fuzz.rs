@@ -67,21 +67,17 @@ pub fn forwarded_headers(data: &[u8]) {
         let found = proxies.client_address(ours, &headers).0;
         if name == "forwarded" {
             assert_eq!(found, ours.ip(), "`Forwarded` is not read");
-        } else if let Some(hops) = hops(&lines) {
-            assert_eq!(found, last_that_is_not_ours(ours.ip(), &hops));
+        } else {
+            assert_eq!(found, last_that_is_not_ours(ours.ip(), &hops(&lines)));
         }
     }
 }
 
-/// Every entry of these headers in the order in which proxies wrote them, if it is text.
-fn hops(lines: &[HeaderValue]) -> Option<Vec<&str>> {
-    let lines: Option<Vec<_>> = lines.iter().map(|line| line.to_str().ok()).collect();
-    Some(
-        lines?
-            .into_iter()
-            .flat_map(|line| line.split(','))
-            .collect(),
-    )
+/// Every entry of these headers in the order in which proxies wrote them; a line that is no text is one
+/// that names no address.
+fn hops(lines: &[HeaderValue]) -> Vec<&str> {
+    let lines = lines.iter().map(|line| line.to_str().unwrap_or_default());
+    lines.flat_map(|line| line.split(',')).collect()
 }
 
 /// Whoever called the first of our proxies: all hops to the right of it are ours, and what is left of
@@ -96,8 +92,8 @@ fn last_that_is_not_ours(peer: IpAddr, hops: &[&str]) -> IpAddr {
         IpAddr::V4(v4) => v4.octets() == [127, 0, 0, 1] || v4.octets()[0] == 10,
         IpAddr::V6(_) => false,
     };
-    let at = chain.iter().rposition(|address| !is_ours(address));
-    chain[at.unwrap_or_default()]
+    let foreign = chain.iter().rfind(|address| !is_ours(address));
+    foreign.or(chain.first()).copied().unwrap_or(peer)
 }
 
 /// An address, with or without a port.

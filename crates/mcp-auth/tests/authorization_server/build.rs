@@ -340,7 +340,7 @@ fn an_origin_or_issuer_that_protects_nobody_is_none() {
 /// ASC-16. What a browser remembers is for requests that were pushed.
 #[tokio::test]
 async fn remembered_consents_need_pushed_requests() {
-    let day = std::time::Duration::from_secs(24 * 3600);
+    let day = Duration::from_secs(24 * 3600);
     let refused = refusal(local().with_remembered_consent(day));
     assert!(refused.starts_with("remembered consent: "), "{refused}");
     let pushing = local().with_pushed_authorization_requests();

@@ -259,8 +259,9 @@ async fn no_other_site_can_begin_a_login_without_the_question() {
     assert_eq!(server.upstream.counters().authorize_requests, before);
 }
 
-/// PX-01, ASC-12, ASC-16, GHSA-6x8h-498w-gv8c. Another authorization server, at which a host began a login, may send the
-/// browser on to us with a request of its own making. To us it looks like one that the user began.
+/// PX-01, ASC-12, ASC-16, GHSA-6x8h-498w-gv8c. Another authorization server, at which a host began a
+/// login, may send the browser on to us with a request of its own making. To us it looks like one that
+/// the user began.
 #[tokio::test]
 async fn a_request_that_the_client_did_not_push_is_asked_about() {
     let server = start().await;
