@@ -17,15 +17,15 @@ use crate::{
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A client with a document that names its keys, and a server that has let it in once.
-struct Signed {
-    host: DocumentHost,
-    server: Server,
-    client: Client,
-    signer: Signer,
+pub struct Signed {
+    pub host: DocumentHost,
+    pub server: Server,
+    pub client: Client,
+    pub signer: Signer,
 }
 
 impl Signed {
-    async fn new(algorithm: Algorithm) -> Self {
+    pub async fn new(algorithm: Algorithm) -> Self {
         let host = DocumentHost::start().await.unwrap();
         let server = server_for(&host, |documents| documents).await;
         let signer = Signer::generate(algorithm, "k1");
@@ -50,7 +50,7 @@ impl Signed {
         self.host.serve("/client.json", &document);
     }
 
-    fn claims(&self, jti: &str) -> Value {
+    pub fn claims(&self, jti: &str) -> Value {
         let now = self.server.clock.now().as_seconds();
         json!({
             "iss": self.client.id,
@@ -67,12 +67,12 @@ impl Signed {
             .and("client_assertion", assertion)
     }
 
-    async fn redeem(&self, code: &str, assertion: &str) -> Answer {
+    pub async fn redeem(&self, code: &str, assertion: &str) -> Answer {
         let form = self.client.redemption(&self.server, code);
         token(&self.server, &self.with_assertion(form, assertion)).await
     }
 
-    async fn refresh(&self, refresh_token: &str, assertion: &str) -> Answer {
+    pub async fn refresh(&self, refresh_token: &str, assertion: &str) -> Answer {
         let form = self.client.refreshing(refresh_token);
         token(&self.server, &self.with_assertion(form, assertion)).await
     }

@@ -202,7 +202,9 @@ async fn fastmcp_3784_cookies_do_not_grow_past_what_proxies_take() {
     );
 }
 
-/// A name that is a page: where the metadata says it is, whatever it was asked under.
+/// A name that is a page: where the metadata says it is, whatever it was asked under. The same
+/// protection was there and off in CVE-2025-66414, CVE-2025-66416 and CVE-2026-34742: here nothing is
+/// turned on.
 ///
 /// ASM-04.
 #[tokio::test]
