@@ -5,10 +5,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use aws_lc_rs::digest;
-
 use super::AccessTokenClaims;
-use crate::oauth::{AccessToken, Timestamp};
+use crate::oauth::{AccessToken, SHA256_LEN, Timestamp, sha256};
 
 /// What was found good about a JWT, under the SHA-256 of the whole token, until its expiry.
 ///
@@ -25,7 +23,7 @@ pub(super) struct VerifiedJwt {
     pub(super) claims: AccessTokenClaims,
 }
 
-pub(super) type Name = [u8; digest::SHA256_OUTPUT_LEN];
+pub(super) type Name = [u8; SHA256_LEN];
 
 const SHARDS: usize = 16;
 /// Of one shard; past it those that are over go, then all.
@@ -41,12 +39,7 @@ impl Default for VerifiedJwts {
 
 impl VerifiedJwts {
     pub(super) fn name(token: &AccessToken) -> Name {
-        let mut name = [0; digest::SHA256_OUTPUT_LEN];
-        let hash = digest::digest(&digest::SHA256, token.expose().as_bytes());
-        for (to, from) in name.iter_mut().zip(hash.as_ref()) {
-            *to = *from;
-        }
-        name
+        sha256(token.expose().as_bytes())
     }
 
     pub(super) fn get(&self, name: &Name, now: Timestamp) -> Option<VerifiedJwt> {

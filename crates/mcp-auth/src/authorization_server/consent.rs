@@ -1,7 +1,6 @@
 //! The user's consent: asked on our own page before the upstream is ever contacted, and decided by
 //! `POST /consent` (MCP security considerations, confused deputy).
 
-use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -20,7 +19,7 @@ use super::{
 };
 use crate::{
     net::Causes,
-    oauth::{Form, OAuthErrorCode, Timestamp, constant_time_eq},
+    oauth::{Form, OAuthErrorCode, Timestamp, constant_time_eq, sha256},
     upstream::{UpstreamAuthorization, UpstreamError},
 };
 
@@ -328,5 +327,5 @@ fn render(server: &AuthorizationServer, request: &CheckedRequest, sealed: &str) 
 
 /// The form holds a hash, so that a form alone never tells the cookie.
 fn browser_hash(browser: &str) -> String {
-    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, browser.as_bytes()))
+    URL_SAFE_NO_PAD.encode(sha256(browser.as_bytes()))
 }

@@ -3,8 +3,8 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::HeaderMap;
 
-use super::{DynamicRegistration, bearer::bearer, clients::sha256};
-use crate::oauth::{AccessToken, OAuthErrorCode};
+use super::{DynamicRegistration, bearer::bearer};
+use crate::oauth::{AccessToken, OAuthErrorCode, sha256};
 
 /// The hashes of the tokens that let somebody register: an empty list lets nobody.
 #[derive(Clone)]

@@ -8,12 +8,11 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use aws_lc_rs::digest;
 use http::Extensions;
 
 use crate::{
     net::ClientAddress,
-    oauth::{Clock, Timestamp},
+    oauth::{Clock, Timestamp, sha256},
 };
 
 /// Requests a minute from one network: an IPv4 address, or the /64 of an IPv6 address. Zero is no
@@ -187,10 +186,6 @@ impl Limit {
 }
 
 fn hash(subject: &str) -> Subject {
-    let whole = digest::digest(&digest::SHA256, subject.as_bytes());
-    let mut short = [0; 8];
-    for (to, from) in short.iter_mut().zip(whole.as_ref()) {
-        *to = *from;
-    }
-    short
+    let [a, b, c, d, e, f, g, h, ..] = sha256(subject.as_bytes());
+    [a, b, c, d, e, f, g, h]
 }

@@ -1,7 +1,6 @@
 //! A login that is under way at the upstream: sealed in a cookie of the browser that consented, and
 //! nowhere else.
 
-use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, Response};
@@ -16,7 +15,7 @@ use super::{
     remembered_consent::Recalled,
 };
 use crate::{
-    oauth::{CodeVerifier, PublicUrl, Random, Timestamp},
+    oauth::{CodeVerifier, PublicUrl, Random, Timestamp, sha256},
     store::{RecordKey, Sealer},
 };
 
@@ -65,8 +64,7 @@ impl LoginHandle {
 
     /// A name that does not tell the handle: cookies lie in more places than the address bar.
     fn cookie_name(&self) -> String {
-        let hash = digest::digest(&digest::SHA256, self.0.as_bytes());
-        let name = URL_SAFE_NO_PAD.encode(hash.as_ref());
+        let name = URL_SAFE_NO_PAD.encode(sha256(self.0.as_bytes()));
         format!("{}{}", cookies::LOGIN, name.get(..ID_LEN).unwrap_or(&name))
     }
 

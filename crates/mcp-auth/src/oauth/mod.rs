@@ -20,6 +20,7 @@ mod redirect_uri;
 mod resource_identifier;
 mod scope;
 mod secret;
+mod sha256;
 mod state;
 mod time;
 
@@ -39,6 +40,7 @@ pub use redirect_uri::RedirectUri;
 pub use resource_identifier::ResourceIdentifier;
 pub use scope::{Scope, Scopes};
 pub use secret::{AccessToken, AuthorizationCode, ClientSecret, RefreshToken, constant_time_eq};
+pub(crate) use sha256::{SHA256_LEN, sha256};
 pub use state::State;
 pub use time::{Clock, SystemClock, Timestamp};
 

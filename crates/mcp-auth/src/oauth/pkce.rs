@@ -1,10 +1,9 @@
 //! PKCE with `S256`, the only method there is here (RFC 7636, OAuth 2.1 §4.1.1).
 
-use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{ParseError, Random, secret::constant_time_eq};
+use super::{ParseError, Random, secret::constant_time_eq, sha256};
 
 /// The hash a client sends first: 43 characters of base64url (RFC 7636 §4.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +58,8 @@ impl CodeVerifier {
     /// Its `S256` challenge.
     #[must_use]
     pub fn challenge(&self) -> CodeChallenge {
-        let hash = digest::digest(&digest::SHA256, self.expose().as_bytes());
-        CodeChallenge(URL_SAFE_NO_PAD.encode(hash.as_ref()).into())
+        let hash = sha256(self.expose().as_bytes());
+        CodeChallenge(URL_SAFE_NO_PAD.encode(hash).into())
     }
 
     /// Whether this is what the challenge was made of, in constant time (RFC 7636 §4.6).

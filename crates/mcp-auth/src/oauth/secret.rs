@@ -1,16 +1,16 @@
 //! Secrets: redacted in `Debug`, zeroed on drop, compared in constant time.
 
-use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::{ExposeSecret, SecretString};
+
+use super::sha256;
 
 /// Compares two byte strings in time that depends on neither their content nor where they differ.
 ///
 /// Both are hashed first, so their lengths do not show either.
 #[must_use]
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
-    let a = digest::digest(&digest::SHA256, a);
-    let b = digest::digest(&digest::SHA256, b);
-    verify_slices_are_equal(a.as_ref(), b.as_ref()).is_ok()
+    verify_slices_are_equal(&sha256(a), &sha256(b)).is_ok()
 }
 
 macro_rules! secret {

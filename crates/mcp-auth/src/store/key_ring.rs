@@ -4,7 +4,7 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
-use crate::oauth::{Random, constant_time_eq};
+use crate::oauth::{Random, constant_time_eq, sha256};
 
 /// Root keys with their names, newest first: the newest seals, all of them open.
 ///
@@ -132,12 +132,8 @@ pub enum KeyRingError {
 
 /// What travels with sealed bytes to name the key: short, and no secret.
 fn short_id(id: &str) -> [u8; 4] {
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, id.as_bytes());
-    let mut short = [0; 4];
-    for (to, from) in short.iter_mut().zip(hash.as_ref()) {
-        *to = *from;
-    }
-    short
+    let [a, b, c, d, ..] = sha256(id.as_bytes());
+    [a, b, c, d]
 }
 
 /// HKDF-SHA256 of one root key.

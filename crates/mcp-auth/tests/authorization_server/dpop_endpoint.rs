@@ -4,16 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use http::Method;
 use mcp_auth::{
-    access_token::{Dpop, SigningKeys},
+    access_token::Dpop,
     oauth::{Clock, Scopes},
 };
 use serde_json::{Value, json};
 
 use crate::{
     client::{Answer, Client, answer, get, opens, send},
-    dpop_tokens::{at_token, bound_tokens, kept_in, serving, token_with_proof},
+    dpop_tokens::{at_token, bound_tokens, kept_in, serving, serving_jwts, token_with_proof},
     harness::Server,
-    jwt_access_tokens::P256,
     proofs::{Proof, ProofKey},
 };
 
@@ -390,14 +389,7 @@ async fn where_proofs_are_required_no_bearer_is_taken() {
 /// AX-05, JWK-06. The binding of a JWT is what was sealed, whatever `cnf` says.
 #[tokio::test]
 async fn a_bound_jwt_opens_with_a_proof_alone() {
-    let keys = SigningKeys::parse(P256).unwrap();
-    let server = Server::builder(|tier| {
-        tier.with_dpop(Dpop::accepted())
-            .with_signing_keys(keys)
-            .with_jwt_access_tokens()
-    })
-    .start()
-    .await;
+    let server = serving_jwts().await;
     let client = Client::public(&server).await;
     let (key, thief) = (ProofKey::p256(), ProofKey::p256());
     let token = bound_tokens(&server, &client, &key).await.access;

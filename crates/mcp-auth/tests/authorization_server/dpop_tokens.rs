@@ -27,6 +27,31 @@ pub async fn serving(dpop: Dpop) -> Server {
         .await
 }
 
+/// The same, with access tokens that are JWTs.
+pub async fn serving_jwts() -> Server {
+    let keys = SigningKeys::parse(P256).unwrap();
+    Server::builder(|tier| {
+        tier.with_dpop(Dpop::accepted())
+            .with_signing_keys(keys)
+            .with_jwt_access_tokens()
+    })
+    .start()
+    .await
+}
+
+/// Redeems a code that is bound to this key: with a proof of it, and not without, nor with another's.
+pub async fn only_the_key_redeems(server: &Server, form: &Parameters, key: &ProofKey) {
+    token(server, form).await.refuses(400, "invalid_dpop_proof");
+    let thief = ProofKey::p256();
+    let stolen = thief.sign(&at_token(server, &thief));
+    token_with_proof(server, form, &stolen)
+        .await
+        .refuses(400, "invalid_grant");
+    let proof = key.sign(&at_token(server, key));
+    let granted = token_with_proof(server, form, &proof).await;
+    assert_eq!(granted.json()["token_type"], "DPoP", "{}", granted.body);
+}
+
 /// A server whose store and keys outlive a restart.
 pub fn kept_in(
     store: &Arc<MemoryStore>,
@@ -111,14 +136,7 @@ async fn a_proof_under_any_algorithm_that_is_announced_binds_what_is_issued() {
 /// AX-05.
 #[tokio::test]
 async fn a_jwt_says_which_key_it_is_bound_to() {
-    let keys = SigningKeys::parse(P256).unwrap();
-    let server = Server::builder(|tier| {
-        tier.with_dpop(Dpop::accepted())
-            .with_signing_keys(keys)
-            .with_jwt_access_tokens()
-    })
-    .start()
-    .await;
+    let server = serving_jwts().await;
     let client = Client::public(&server).await;
     let key = ProofKey::p256();
     let bound = bound_tokens(&server, &client, &key).await;
@@ -246,20 +264,11 @@ async fn turned_off_nothing_bound_becomes_unbound() {
 async fn a_code_that_was_asked_for_with_a_key_is_redeemed_with_that_key() {
     let server = serving(Dpop::accepted()).await;
     let client = Client::public(&server).await;
-    let (key, thief) = (ProofKey::p256(), ProofKey::p256());
+    let key = ProofKey::p256();
     let request = client.request(&server).and("dpop_jkt", &key.thumbprint());
     let code = client.code_for(&server, &request).await;
     let form = client.redemption(&server, &code);
-    token(&server, &form)
-        .await
-        .refuses(400, "invalid_dpop_proof");
-    let stolen = thief.sign(&at_token(&server, &thief));
-    token_with_proof(&server, &form, &stolen)
-        .await
-        .refuses(400, "invalid_grant");
-    let proof = key.sign(&at_token(&server, &key));
-    let granted = token_with_proof(&server, &form, &proof).await;
-    assert_eq!(granted.json()["token_type"], "DPoP", "{}", granted.body);
+    only_the_key_redeems(&server, &form, &key).await;
     for malformed in ["x", &key.thumbprint()[1..], "a b"] {
         let request = client.request(&server).and("dpop_jkt", malformed);
         crate::client::authorize(&server, &request)

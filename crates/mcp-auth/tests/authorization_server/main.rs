@@ -47,6 +47,7 @@ mod jwt_forgeries;
 mod metadata;
 mod pages;
 mod par;
+mod prompt;
 mod rate_limits;
 mod redirect;
 mod register;

@@ -1,4 +1,4 @@
-//! Consents that a browser remembers, and `prompt`.
+//! Consents that a browser remembers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use mcp_auth::{
     DcrShim,
     authorization_server::{
-        AdmissionRule,
         clients::{
             Client as Resolved, ClientKind, ClientResolver, PreregisteredClients, ResolveError,
         },
@@ -26,18 +25,17 @@ use serde_json::json;
 
 use crate::{
     client::{
-        Client, Parameters, REDIRECT, Redirect, STATE, answer, approve, assert_shows, authorize,
-        consent_page, finish, register, send, token,
+        Client, Parameters, Redirect, STATE, answer, approve, assert_shows, consent_page, finish,
+        register, send, token,
     },
     harness::{KEY, OTHER_KEY, Server},
-    storage::Witness,
 };
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 const SECRET: &str = "the secret of these clients";
 const COOKIE: &str = "mcp-auth-consents";
 
-fn desk() -> Client {
+pub fn desk() -> Client {
     Client {
         id: "desk".into(),
         secret: Some(SECRET.into()),
@@ -46,7 +44,7 @@ fn desk() -> Client {
 }
 
 /// Pre-registered: `desk` and `shop` on the web, `tool` on the user's machine.
-fn remembering(tier: ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim> {
+pub fn remembering(tier: ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim> {
     let clients = PreregisteredClients::parse_json(
         r#"[{ "client_id": "desk", "client_secret": "the secret of these clients",
               "redirect_uris": ["https://desk.example/cb", "https://desk.example/other"] },
@@ -65,18 +63,18 @@ fn remembering(tier: ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim> {
         .with_key_ring(KeyRing::parse(KEY).unwrap())
 }
 
-async fn start() -> Server {
+pub async fn start() -> Server {
     let server = Server::builder(remembering).start().await;
     server.upstream.auto_sign_in(Some("alice"));
     server
 }
 
-fn url(server: &Server, request: &Parameters) -> String {
+pub fn url(server: &Server, request: &Parameters) -> String {
     server.url(&format!("/authorize?{}", request.encoded()))
 }
 
 /// What the browser carries once this client has pushed that request.
-async fn pushed(server: &Server, client: &Client, request: &Parameters) -> Parameters {
+pub async fn pushed(server: &Server, client: &Client, request: &Parameters) -> Parameters {
     let mut form = request.clone();
     if let Some(secret) = &client.secret {
         form = form.and("client_secret", secret);
@@ -102,7 +100,12 @@ async fn asks(
 }
 
 /// The user says yes for this time and the next ones; the code is redeemed.
-async fn remember(server: &Server, browser: &mut Browser, client: &Client, request: &Parameters) {
+pub async fn remember(
+    server: &Server,
+    browser: &mut Browser,
+    client: &Client,
+    request: &Parameters,
+) {
     asks(server, browser, client, request).await;
     browser.fill("remember", "yes").unwrap();
     let callback = browser.submit_until("Approve", &client.redirect_uri);
@@ -112,8 +115,18 @@ async fn remember(server: &Server, browser: &mut Browser, client: &Client, reque
         .tokens();
 }
 
+/// A user of `desk` who said so in this browser, and the request that was meant.
+pub async fn remembered() -> (Server, Client, Parameters, Browser) {
+    let server = start().await;
+    let client = desk();
+    let request = client.request(&server);
+    let mut browser = server.browser();
+    remember(&server, &mut browser, &client, &request).await;
+    (server, client, request, browser)
+}
+
 /// Goes through without a page; the code that came back.
-async fn goes_through(
+pub async fn goes_through(
     server: &Server,
     browser: &mut Browser,
     client: &Client,
@@ -128,11 +141,7 @@ async fn goes_through(
 /// ASC-02, ASC-11, ASC-16, ASZ-33.
 #[tokio::test]
 async fn a_user_who_said_so_is_not_asked_again() {
-    let server = start().await;
-    let client = desk();
-    let request = client.request(&server);
-    let mut browser = server.browser();
-    remember(&server, &mut browser, &client, &request).await;
+    let (server, client, request, mut browser) = remembered().await;
     let line = browser.hops().last().unwrap().headers.get_all("set-cookie");
     let line = line.iter().map(|line| line.to_str().unwrap());
     let kept: Vec<_> = line.filter(|line| line.starts_with(COOKIE)).collect();
@@ -233,11 +242,7 @@ async fn what_is_remembered_is_for_one_client_one_way_back_and_the_same_access()
 /// PX-01, ASC-12, ASC-16. The ways to get a code past a user who is signed in at the upstream.
 #[tokio::test]
 async fn no_other_site_can_begin_a_login_without_the_question() {
-    let server = start().await;
-    let client = desk();
-    let request = client.request(&server);
-    let mut browser = server.browser();
-    remember(&server, &mut browser, &client, &request).await;
+    let (server, client, request, mut browser) = remembered().await;
     let by_link = pushed(&server, &client, &request).await;
     let url = url(&server, &by_link);
     let before = server.upstream.counters().authorize_requests;
@@ -264,11 +269,7 @@ async fn no_other_site_can_begin_a_login_without_the_question() {
 /// the user began.
 #[tokio::test]
 async fn a_request_that_the_client_did_not_push_is_asked_about() {
-    let server = start().await;
-    let client = desk();
-    let request = client.request(&server);
-    let mut browser = server.browser();
-    remember(&server, &mut browser, &client, &request).await;
+    let (server, client, request, mut browser) = remembered().await;
     let before = server.upstream.counters().authorize_requests;
     let made_elsewhere = request.clone().with("state", "of-somebody-else");
     consent_page(&server, &mut browser, &made_elsewhere).await;
@@ -361,11 +362,7 @@ async fn a_client_with_a_document_is_remembered_on_the_web_only() {
 /// ASC-02, PX-01. The user is known only after the login, and is held to it then.
 #[tokio::test]
 async fn another_user_of_the_browser_is_asked_before_there_is_a_code() {
-    let server = start().await;
-    let client = desk();
-    let request = client.request(&server);
-    let mut browser = server.browser();
-    remember(&server, &mut browser, &client, &request).await;
+    let (server, client, request, mut browser) = remembered().await;
     server.upstream.auto_sign_in(Some("bob"));
     let page = asks(&server, &mut browser, &client, &request).await;
     assert_eq!(page.url.path(), "/callback");
@@ -383,11 +380,7 @@ async fn another_user_of_the_browser_is_asked_before_there_is_a_code() {
 /// AX-02, ASC-02. Asking anew after a login does not fail for want of the `request_uri`.
 #[tokio::test]
 async fn another_user_can_answer_what_was_pushed() {
-    let server = start().await;
-    let client = desk();
-    let request = client.request(&server);
-    let mut browser = server.browser();
-    remember(&server, &mut browser, &client, &request).await;
+    let (server, client, request, mut browser) = remembered().await;
     server.upstream.auto_sign_in(Some("bob"));
     let request = pushed(&server, &client, &request).await;
     let page = consent_page(&server, &mut browser, &request).await;
@@ -401,11 +394,7 @@ async fn another_user_can_answer_what_was_pushed() {
 /// ASC-02, ASC-14. Whoever ends a grant, ends what was remembered of it.
 #[tokio::test]
 async fn a_user_whose_grant_was_ended_is_asked() {
-    let server = start().await;
-    let client = desk();
-    let request = client.request(&server);
-    let mut browser = server.browser();
-    remember(&server, &mut browser, &client, &request).await;
+    let (server, client, request, mut browser) = remembered().await;
     let grants = server.tier().grants();
     let id = ClientId::parse("desk").unwrap();
     assert_eq!(grants.revoke_all_of_client(&id).await.unwrap(), 1);
@@ -428,11 +417,7 @@ async fn a_user_whose_grant_was_ended_is_asked() {
 /// ASC-17. Whoever is asked and does not tick the box wants to be asked.
 #[tokio::test]
 async fn a_later_yes_without_the_box_ends_what_was_remembered() {
-    let server = start().await;
-    let client = desk();
-    let request = client.request(&server);
-    let mut browser = server.browser();
-    remember(&server, &mut browser, &client, &request).await;
+    let (server, client, request, mut browser) = remembered().await;
     let asking = request.clone().and("prompt", "consent");
     approve(&server, &mut browser, &client, &asking).await;
     assert_eq!(browser.cookie(&server.url("/"), COOKIE), None);
@@ -443,11 +428,7 @@ async fn a_later_yes_without_the_box_ends_what_was_remembered() {
 /// ASC-13, ASC-17.
 #[tokio::test]
 async fn saying_no_ends_what_was_remembered() {
-    let server = start().await;
-    let client = desk();
-    let request = client.request(&server);
-    let mut browser = server.browser();
-    remember(&server, &mut browser, &client, &request).await;
+    let (server, client, request, mut browser) = remembered().await;
     let asking = url(&server, &request.clone().and("prompt", "consent"));
     let denied = browser.walk(&asking, &client.redirect_uri, Decision::Deny);
     assert_eq!(denied.await.unwrap().error(), Some("access_denied"));
@@ -458,11 +439,7 @@ async fn saying_no_ends_what_was_remembered() {
 /// ASC-13.
 #[tokio::test]
 async fn a_memory_that_was_changed_or_sealed_elsewhere_counts_for_nothing() {
-    let server = start().await;
-    let client = desk();
-    let request = client.request(&server);
-    let mut browser = server.browser();
-    remember(&server, &mut browser, &client, &request).await;
+    let (server, client, request, mut browser) = remembered().await;
     let home = server.url("/");
     let good = browser.cookie(&home, COOKIE).unwrap();
     let mut changed = good.clone();
@@ -515,157 +492,4 @@ async fn a_browser_remembers_the_eight_newest() {
     }
     let client = client(0);
     asks(&server, &mut browser, &client, &client.request(&server)).await;
-}
-
-/// ASZ-33, ASC-16.
-#[tokio::test]
-async fn prompt_none_shows_no_page_and_is_no_way_around_consent() {
-    let server = start().await;
-    let client = desk();
-    let request = client.request(&server);
-    let silent = request.clone().and("prompt", "none");
-    let mut browser = server.browser();
-    let asked = |browser: &Browser| {
-        let (mut browser, server) = (browser.clone(), &server);
-        let (client, silent) = (client.clone(), silent.clone());
-        async move {
-            let pushed = pushed(server, &client, &silent).await;
-            finish(&mut browser, &url(server, &pushed), &client).await
-        }
-    };
-    let refused = asked(&browser).await;
-    assert_eq!(refused.error(), Some("consent_required"));
-    assert_eq!(Redirect::of(&refused).all("state"), [STATE]);
-    assert_eq!(Redirect::of(&refused).all("iss"), [server.issuer()]);
-    assert_eq!(server.upstream.counters().authorize_requests, 0);
-
-    remember(&server, &mut browser, &client, &request).await;
-    goes_through(&server, &mut browser, &client, &silent).await;
-    let seen = server.upstream.authorize_requests();
-    assert_eq!(seen.last().unwrap().parameter("prompt"), Some("none"));
-    // Another user, for whom nothing was remembered.
-    server.upstream.auto_sign_in(Some("bob"));
-    let refused = asked(&browser).await;
-    assert_eq!(refused.error(), Some("consent_required"));
-    // Nobody is signed in there.
-    server.upstream.auto_sign_in(None);
-    let refused = asked(&browser).await;
-    assert_eq!(refused.error(), Some("login_required"));
-    server.upstream.change_faults(|faults| {
-        faults.error_on_authorize = Some("account_selection_required".into())
-    });
-    let refused = asked(&browser).await;
-    assert_eq!(refused.error(), Some("interaction_required"));
-}
-
-/// ASZ-33. Also where the store is away, and where the operator does not let the user in any more.
-#[tokio::test]
-async fn prompt_none_shows_no_page_to_whoever_is_refused() {
-    let store = Arc::new(Witness::default());
-    let kept = Arc::clone(&store);
-    let server = Server::builder(move |tier| remembering(tier).with_store(kept))
-        .start()
-        .await;
-    server.upstream.auto_sign_in(Some("alice"));
-    let client = desk();
-    let request = client.request(&server);
-    let mut browser = server.browser();
-    remember(&server, &mut browser, &client, &request).await;
-    let silent = request.and("prompt", "none");
-    let (away, refused) = (
-        pushed(&server, &client, &silent).await,
-        pushed(&server, &client, &silent).await,
-    );
-    store.go_away();
-    let told = finish(&mut browser, &url(&server, &away), &client).await;
-    assert_eq!(told.error(), Some("temporarily_unavailable"));
-    store.come_back();
-
-    server.restart(move |tier| {
-        let nobody = AdmissionRule::subjects(["nobody"]);
-        remembering(tier)
-            .with_store(store)
-            .with_admission(Arc::new(nobody))
-    });
-    let told = finish(&mut browser, &url(&server, &refused), &client).await;
-    assert_eq!(told.error(), Some("access_denied"));
-}
-
-/// ASZ-33. A plain OAuth server knows no `prompt`, and would show a page.
-#[tokio::test]
-async fn an_upstream_that_does_not_know_prompt_is_not_asked_to_be_silent() {
-    let server = Server::builder(remembering)
-        .with_upstream(|upstream| upstream.with_scopes(["email"]))
-        .start()
-        .await;
-    server.upstream.auto_sign_in(Some("alice"));
-    let client = desk();
-    let request = client.request(&server);
-    let mut browser = server.browser();
-    remember(&server, &mut browser, &client, &request).await;
-    let before = server.upstream.counters().authorize_requests;
-    let silent = request.clone().and("prompt", "none");
-    let silent = pushed(&server, &client, &silent).await;
-    let refused = finish(&mut browser, &url(&server, &silent), &client).await;
-    assert_eq!(refused.error(), Some("interaction_required"));
-    assert_eq!(server.upstream.counters().authorize_requests, before);
-    let again = request.and("prompt", "login");
-    goes_through(&server, &mut browser, &client, &again).await;
-    let seen = server.upstream.authorize_requests();
-    assert_eq!(seen.last().unwrap().parameter("prompt"), None);
-}
-
-/// ASZ-03, ASZ-33.
-#[tokio::test]
-async fn each_prompt_goes_where_it_can_be_honoured() {
-    let server = start().await;
-    let client = Client::public(&server).await;
-    for (prompt, told) in [
-        ("login", Some("login")),
-        ("select_account", Some("select_account")),
-        ("select_account login", Some("login select_account")),
-        ("consent", None),
-        ("consent login", Some("login")),
-        ("", None),
-    ] {
-        let request = client.request(&server).and("prompt", prompt);
-        let mut browser = server.browser().with_user("alice", "wonderland");
-        approve(&server, &mut browser, &client, &request).await;
-        let seen = server.upstream.authorize_requests();
-        assert_eq!(seen.last().unwrap().parameter("prompt"), told, "{prompt}");
-    }
-    for bad in [
-        "none login",
-        "consent none",
-        "create",
-        "None",
-        "login,consent",
-    ] {
-        let refused = authorize(&server, &client.request(&server).and("prompt", bad)).await;
-        refused.sends_error(&server, REDIRECT, "invalid_request");
-    }
-}
-
-/// ASZ-19.
-#[tokio::test]
-async fn unknown_scopes_are_refused_where_the_operator_wants_it() {
-    let server = Server::builder(|tier| {
-        tier.with_scopes(Scopes::parse("notes:read notes:write").unwrap())
-            .with_unknown_scopes_refused()
-    })
-    .start()
-    .await;
-    let client = Client::public(&server).await;
-    let asking = |scope: &str| client.request(&server).and("scope", scope);
-    for bad in ["notes:read bogus", "bogus", "notes:READ"] {
-        let refused = authorize(&server, &asking(bad)).await;
-        refused.sends_error(&server, REDIRECT, "invalid_scope");
-    }
-    for good in ["", "notes:read", "notes:read notes:write offline_access"] {
-        assert_eq!(
-            authorize(&server, &asking(good)).await.status,
-            200,
-            "{good}"
-        );
-    }
 }

@@ -193,3 +193,27 @@ async fn an_operator_can_limit_the_scopes_of_a_client() {
     let refused = authorize(&server, &refused).await;
     refused.sends_error(&server, &reader.redirect_uri, "invalid_scope");
 }
+
+/// ASZ-19.
+#[tokio::test]
+async fn unknown_scopes_are_refused_where_the_operator_wants_it() {
+    let server = Server::builder(|tier| {
+        tier.with_scopes(Scopes::parse("notes:read notes:write").unwrap())
+            .with_unknown_scopes_refused()
+    })
+    .start()
+    .await;
+    let client = Client::public(&server).await;
+    let asking = |scope: &str| client.request(&server).and("scope", scope);
+    for bad in ["notes:read bogus", "bogus", "notes:READ"] {
+        let refused = authorize(&server, &asking(bad)).await;
+        refused.sends_error(&server, REDIRECT, "invalid_scope");
+    }
+    for good in ["", "notes:read", "notes:read notes:write offline_access"] {
+        assert_eq!(
+            authorize(&server, &asking(good)).await.status,
+            200,
+            "{good}"
+        );
+    }
+}

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Number;
@@ -12,6 +11,7 @@ use crate::{
     oauth::{
         JwkThumbprint, Timestamp, constant_time_eq,
         jose::{Compact, JwkMembers, NotVerified, SigningAlgorithm},
+        sha256,
     },
     store::RecordKey,
 };
@@ -92,8 +92,7 @@ impl Proof {
         let Some(token) = asked.token else {
             return Ok(());
         };
-        let hash = digest::digest(&digest::SHA256, token.expose().as_bytes());
-        let hash = URL_SAFE_NO_PAD.encode(hash);
+        let hash = URL_SAFE_NO_PAD.encode(sha256(token.expose().as_bytes()));
         let ath = self.claims.ath.as_deref().unwrap_or_default();
         if !constant_time_eq(ath.as_bytes(), hash.as_bytes()) {
             return Err(Invalid("for another token"));

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{document::RemoteKeySets, keys::KeySet};
 use crate::{
     BuildError,
     access_token::DocumentSeen,
-    oauth::{ClientAuthenticationMethod, ClientId, ClientMetadata, ClientSecret, RedirectUri},
+    oauth::{
+        ClientAuthenticationMethod, ClientId, ClientMetadata, ClientSecret, RedirectUri,
+        SHA256_LEN, sha256,
+    },
     store::Sealer,
 };
 
@@ -204,7 +207,7 @@ pub enum ClientAuthenticationError {
 #[derive(Clone)]
 enum Credential {
     None,
-    Sha256([u8; digest::SHA256_OUTPUT_LEN]),
+    Sha256([u8; SHA256_LEN]),
     Derived(Sealer),
 }
 
@@ -235,13 +238,4 @@ impl std::fmt::Debug for Credential {
 /// The secret of a client that is derived from its identifier, never stored.
 pub(super) fn derived_secret(secrets: &Sealer, id: &ClientId) -> ClientSecret {
     ClientSecret::new(URL_SAFE_NO_PAD.encode(secrets.mac(&[id.as_str().as_bytes()])))
-}
-
-pub(in crate::authorization_server) fn sha256(bytes: &[u8]) -> [u8; digest::SHA256_OUTPUT_LEN] {
-    let mut out = [0; digest::SHA256_OUTPUT_LEN];
-    let hash = digest::digest(&digest::SHA256, bytes);
-    for (to, from) in out.iter_mut().zip(hash.as_ref()) {
-        *to = *from;
-    }
-    out
 }

@@ -19,8 +19,8 @@ use async_trait::async_trait;
 use http::Extensions;
 
 pub(super) use application_type::ApplicationType;
+pub(super) use client::ClientKeys;
 pub use client::{Client, ClientAuthenticationError, ClientKind};
-pub(super) use client::{ClientKeys, sha256};
 pub(super) use display_name::display_name;
 pub(super) use document::RemoteKeySets;
 #[cfg(any(test, fuzzing))]

@@ -22,8 +22,8 @@ use crate::{
 pub(in super::super) enum Caller {
     /// It proved itself as its metadata says it does; a public client has nothing to prove.
     Proved(Client),
-    /// It named itself, and its host does not say what its document is right now. What it was given as a public
-    /// client it may keep using: no refresh depends on the host of a document.
+    /// It named itself, and its host does not say what its document is right now. What it was given
+    /// as a public client it may keep using: no refresh depends on the host of a document.
     Named(ClientId),
 }
 

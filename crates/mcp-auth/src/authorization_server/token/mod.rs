@@ -22,11 +22,11 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use serde::Serialize;
 
-use super::{AuthorizationServer, form_body, response};
+use super::{AuthorizationServer, clients::Client, form_body, response};
 use crate::{
     access_token::{AccessTokenClaims, Grant, GrantHandle, NotSigned, UpstreamTokenError},
     net::Causes,
-    oauth::{JwkThumbprint, OAuthErrorCode, RefreshToken, Scopes, Timestamp},
+    oauth::{Form, JwkThumbprint, OAuthErrorCode, RefreshToken, Scopes, Timestamp},
     store::StoreError,
 };
 
@@ -55,9 +55,7 @@ async fn redeem(
     ))?;
     match grant_type {
         "authorization_code" => {
-            let (client, assertion) = authenticate(server, request, &form).await?.into_parts();
-            let proof = proof::of(server, request, client.wants_bound_tokens())?;
-            let once = OneTime::new(assertion, proof);
+            let (client, once) = proved(server, request, &form).await?;
             authorization_code::redeem(server, &client, &form, once).await
         }
         "refresh_token" => {
@@ -67,15 +65,11 @@ async fn redeem(
             refresh_token::redeem(server, &caller, &form, once).await
         }
         "client_credentials" if server.client_credentials => {
-            let (client, assertion) = authenticate(server, request, &form).await?.into_parts();
-            let proof = proof::of(server, request, client.wants_bound_tokens())?;
-            let once = OneTime::new(assertion, proof);
+            let (client, once) = proved(server, request, &form).await?;
             client_credentials::redeem(server, &client, &form, once).await
         }
         JWT_BEARER if !server.enterprise.is_empty() => {
-            let (client, assertion) = authenticate(server, request, &form).await?.into_parts();
-            let proof = proof::of(server, request, client.wants_bound_tokens())?;
-            let once = OneTime::new(assertion, proof);
+            let (client, once) = proved(server, request, &form).await?;
             jwt_bearer::redeem(server, &client, &form, once).await
         }
         _ => Err(TokenError::Refused(
@@ -83,6 +77,17 @@ async fn redeem(
             "grant_type is not served",
         )),
     }
+}
+
+/// The client, which proved to be itself, and what of the request is good once.
+async fn proved(
+    server: &AuthorizationServer,
+    request: &Request<Bytes>,
+    form: &Form,
+) -> Result<(Client, OneTime), TokenError> {
+    let (client, assertion) = authenticate(server, request, form).await?.into_parts();
+    let proof = proof::of(server, request, client.wants_bound_tokens())?;
+    Ok((client, OneTime::new(assertion, proof)))
 }
 
 /// RFC 7523 §2.1.

@@ -1,17 +1,16 @@
 //! The name of a key: the hash of its public members (RFC 7638).
 
-use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::oauth::ParseError;
+use crate::oauth::{ParseError, SHA256_LEN, sha256};
 
 /// The SHA-256 thumbprint of a public key (RFC 7638): 43 characters of base64url.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct JwkThumbprint([u8; Self::LEN]);
 
 impl JwkThumbprint {
-    pub(crate) const LEN: usize = digest::SHA256_OUTPUT_LEN;
+    pub(crate) const LEN: usize = SHA256_LEN;
 
     /// Parses a thumbprint such as the `jkt` of a `cnf` claim (RFC 9449 §6.1).
     ///
@@ -29,12 +28,7 @@ impl JwkThumbprint {
 
     /// Of a key's required members, in their canonical JSON.
     pub(super) fn of(canonical: &str) -> Self {
-        let mut hash = [0; Self::LEN];
-        let digest = digest::digest(&digest::SHA256, canonical.as_bytes());
-        for (to, from) in hash.iter_mut().zip(digest.as_ref()) {
-            *to = *from;
-        }
-        Self(hash)
+        Self(sha256(canonical.as_bytes()))
     }
 
     #[cfg(feature = "authorization-server")]

@@ -5,6 +5,7 @@ mod checks;
 mod clients;
 mod lifetimes;
 mod login;
+mod resolvers;
 mod tokens;
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};

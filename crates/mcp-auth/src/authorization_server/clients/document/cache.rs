@@ -180,29 +180,30 @@ impl<T> Cache<T> {
 
 /// Drops what was used longest ago until the rest fits; never what is being asked for.
 fn make_room<T>(slots: &mut HashMap<String, Arc<Slot<T>>>, asked_for: &str) {
-    let seen = slots.iter().map(|(url, slot)| {
-        let state = slot.state();
-        let bytes = state.kept.as_ref().map(|kept| kept.bytes);
-        (state.used_at, bytes, url.clone())
-    });
-    let (mut values, mut empty): (Vec<_>, Vec<_>) = seen.partition(|(_, bytes, _)| bytes.is_some());
-    for of_one_kind in [&mut values, &mut empty] {
-        let mut left = of_one_kind.len();
-        let sizes = of_one_kind.iter().filter_map(|(_, bytes, _)| *bytes);
+    for with_value in [true, false] {
+        let is_of_kind = |slot: &Slot<T>| slot.state().kept.is_some() == with_value;
+        let of_kind = || slots.iter().filter(|(_, slot)| is_of_kind(slot));
+        let mut left = of_kind().count();
+        let sizes = of_kind().map(|(_, slot)| slot.bytes());
         let mut bytes = sizes.fold(0, usize::saturating_add);
         if left <= MAX_SLOTS && bytes <= MAX_BYTES {
             continue;
         }
-        of_one_kind.sort_unstable();
+        let by_use = of_kind().map(|(url, slot)| {
+            let used_at = slot.state().used_at; // and lets go: `bytes` looks again
+            (used_at, slot.bytes(), url.clone())
+        });
+        let mut by_use: Vec<_> = by_use.collect();
+        by_use.sort_unstable();
         // An eighth more than must go: the next ones find room without sorting.
         let (slots_left, bytes_left) = (MAX_SLOTS - MAX_SLOTS / 8, MAX_BYTES - MAX_BYTES / 8);
-        for (_, size, url) in of_one_kind.iter().filter(|(_, _, url)| url != asked_for) {
+        for (_, size, url) in by_use.iter().filter(|(_, _, url)| url != asked_for) {
             if left <= slots_left && bytes <= bytes_left {
                 break;
             }
             slots.remove(url);
             left -= 1;
-            bytes = bytes.saturating_sub(size.unwrap_or_default());
+            bytes = bytes.saturating_sub(*size);
         }
     }
 }
@@ -210,6 +211,11 @@ fn make_room<T>(slots: &mut HashMap<String, Arc<Slot<T>>>, asked_for: &str) {
 impl<T> Slot<T> {
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How much room its value takes.
+    fn bytes(&self) -> usize {
+        self.state().kept.as_ref().map_or(0, |kept| kept.bytes)
     }
 
     fn fresh(&self, now: Timestamp, newer_than: Option<Timestamp>) -> Option<Found<T>> {

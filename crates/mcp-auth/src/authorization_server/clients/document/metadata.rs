@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use crate::{
     authorization_server::{
-        clients::{ApplicationType, display_name, keys::KeySet, sha256},
+        clients::{ApplicationType, display_name, keys::KeySet},
         token::JWT_BEARER,
     },
     oauth::{
         ClientAuthenticationMethod as Method, ClientId, ClientMetadata, RedirectUri, https_host,
+        sha256,
     },
 };
 

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use crate::{
-    authorization_server::clients::{ResolveError, client::sha256},
-    oauth::{ClientId, Timestamp},
+    authorization_server::clients::ResolveError,
+    oauth::{ClientId, Timestamp, sha256},
 };
 
 /// Which registrations count no longer.

@@ -18,12 +18,11 @@ use tokio::sync::Mutex;
 use super::{CutOff, DynamicClients, IssueError, Issued, StoredRegistration, StoredRegistrations};
 use crate::{
     authorization_server::clients::{
-        Client, ClientKind, ClientResolver, ResolveError, Said,
-        client::{derived_secret, sha256},
+        Client, ClientKind, ClientResolver, ResolveError, Said, client::derived_secret,
     },
     oauth::{
         AccessToken, ClientAuthenticationMethod, ClientId, ClientMetadata, ClientSecret, Random,
-        Timestamp,
+        Timestamp, sha256,
     },
     store::{IndexName, Insert, Loaded, RecordKey, Records, Replace, Sealer, StoreError, Version},
 };

@@ -5,18 +5,10 @@ use std::{sync::Arc, time::Duration};
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    access_token::{
-        GrantAdministration, Grants, OwnTokens, ProofTarget, ProofVerifier, SigningKeys,
-    },
+    access_token::{Grants, OwnTokens, ProofTarget, ProofVerifier, SigningKeys},
     authorization_server::{
-        AuthorizationServer, ConnectedApps, ConsentRule, DynamicRegistration, InitialAccessTokens,
-        Introspection, Limits, Proofs, PushedRequests, RememberedConsents,
-        clients::{
-            ClientResolvers, DynamicClients, RegisteredClients, StoredClients,
-            document::DocumentContext,
-        },
-        pages::BuiltInPages,
-        paths,
+        AuthorizationServer, ConnectedApps, ConsentRule, Introspection, Limits, Proofs,
+        PushedRequests, RememberedConsents, pages::BuiltInPages, paths,
     },
     resource_server::{ResourceServer, ResourceServers},
     store::{MemoryStore, Purpose, Records, Sealer, Store},
@@ -109,76 +101,17 @@ impl<T: ShimTier> ShimBuilder<T> {
             .iter()
             .map(|server| server.resource().clone())
             .collect();
-        let introspection = Introspection::new(self.introspection, &resources)?;
-        let dynamic = self.registration.then(|| {
-            let rules = DynamicClients::new(&ring, &issuer, Arc::clone(&self.random))
-                .with_redirect_schemes(self.redirect_schemes.iter().cloned())
-                .deny(&self.denied);
-            let rules = match self.refuse_registrations_before {
-                Some(moment) => rules.refuse_registrations_before(moment),
-                None => rules,
-            };
-            let clients = match self.stored_registrations {
-                None => RegisteredClients::Sealed(Arc::new(rules)),
-                Some(settings) => RegisteredClients::Stored(Arc::new(StoredClients::new(
-                    &rules,
-                    records.clone(),
-                    settings,
-                    Arc::clone(&self.random),
-                ))),
-            };
-            let tokens = self.initial_access_tokens.as_deref();
-            DynamicRegistration {
-                clients,
-                initial_access_tokens: tokens.map(InitialAccessTokens::new),
-            }
-        });
+        let dynamic = self.registrations(&ring, &issuer, &records);
         let connected_apps = self.connected_apps.then(|| ConnectedApps {
             visits: sealer(Purpose::Visit),
             visitors: sealer(Purpose::Visitor),
             forms: sealer(Purpose::VisitorForm),
             preregistered: self.preregistered.clone(),
         });
-        let mut clients = ClientResolvers::new().deny(self.denied);
-        if let Some(preregistered) = self.preregistered {
-            clients = clients.then(Arc::new(preregistered));
-        }
-        for further in self.further_clients {
-            clients = clients.then(further);
-        }
-        let documents = match documents {
-            Some((documents, http)) => Some(documents.resolver(DocumentContext {
-                http,
-                redirect_schemes: &self.redirect_schemes,
-                grants: GrantAdministration::new(Arc::clone(&grants)),
-                fetches_for_a_caller: self.limits.document_fetches,
-                clock: Arc::clone(&self.clock),
-            })?),
-            None => None,
-        };
         let client_documents = documents.is_some();
-        if let Some(documents) = documents {
-            clients = clients.then(Arc::new(documents));
-        }
-        if let Some(dynamic) = &dynamic {
-            clients = clients.then(dynamic.clients.resolver());
-        }
-        let proofs = match proofs {
-            Some(verifier) => {
-                let target = |path| {
-                    let target = ProofTarget::parse(&self.public_url.join(path));
-                    target.map_err(|e| BuildError::argument("public URL", e.rule()))
-                };
-                let token = target(paths::TOKEN)?;
-                let par = target(paths::PAR)?.with_nonces_of(&token);
-                Some(Proofs {
-                    verifier,
-                    token,
-                    par,
-                })
-            }
-            None => None,
-        };
+        let clients = self.resolvers(documents, &grants, dynamic.as_ref())?;
+        let proofs = proofs.map(|verifier| self.proofs(verifier)).transpose()?;
+        let introspection = Introspection::new(self.introspection, &resources)?;
         let server_name = self
             .server_name
             .unwrap_or_else(|| self.public_url.authority().to_owned());
@@ -229,5 +162,19 @@ impl<T: ShimTier> ShimBuilder<T> {
             server: Arc::new(server),
             resource_servers,
         }))
+    }
+
+    /// Who checks proofs of possession, at the two endpoints that take them.
+    fn proofs(&self, verifier: ProofVerifier) -> Result<Proofs, BuildError> {
+        let target = |path| {
+            let target = ProofTarget::parse(&self.public_url.join(path));
+            target.map_err(|e| BuildError::argument("public URL", e.rule()))
+        };
+        let token = target(paths::TOKEN)?;
+        Ok(Proofs {
+            verifier,
+            par: target(paths::PAR)?.with_nonces_of(&token),
+            token,
+        })
     }
 }

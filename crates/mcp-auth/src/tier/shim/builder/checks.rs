@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Client documents with the door they are fetched through.
-type GuardedDocuments = (ClientDocuments, Arc<dyn HttpClient>);
+pub(super) type GuardedDocuments = (ClientDocuments, Arc<dyn HttpClient>);
 
 impl<T: ShimTier> ShimBuilder<T> {
     /// The scopes offered and the scopes required of them.
