@@ -8,6 +8,7 @@
 //! - [`DocumentHost`] serves client ID metadata documents, as hostile as a test needs it.
 //! - [`client_documents`] are what live hosts publish about themselves.
 //! - [`registrations`] are what live hosts send to register themselves.
+//! - [`services`] starts real servers for tests.
 //! - [`mod@store_contract`] is what every [`Store`](mcp_auth::store::Store) has to hold.
 
 pub mod browser;
@@ -17,6 +18,7 @@ pub mod document_host;
 mod moving_clock;
 pub mod registrations;
 pub mod scripted_host;
+pub mod services;
 pub mod store_contract;
 
 pub use browser::Browser;

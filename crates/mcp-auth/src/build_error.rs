@@ -42,6 +42,15 @@ impl BuildError {
         }
     }
 
+    /// The same mistake under the name that the operator knows, such as an environment variable.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        if let Self::Argument { argument, .. } | Self::Missing { argument, .. } = &mut self {
+            *argument = name.into();
+        }
+        self
+    }
+
     /// A needed argument that was not given.
     pub fn missing(
         argument: impl Into<Cow<'static, str>>,

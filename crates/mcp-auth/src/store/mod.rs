@@ -9,6 +9,7 @@ mod memory;
 #[cfg(feature = "authorization-server")]
 mod records;
 mod sealing;
+mod url;
 
 use async_trait::async_trait;
 use aws_lc_rs::digest;
@@ -19,6 +20,7 @@ pub use memory::MemoryStore;
 #[cfg(feature = "authorization-server")]
 pub(crate) use records::{Loaded, Records};
 pub use sealing::{OpenError, Purpose, Sealer};
+pub use url::StoreUrl;
 
 use crate::oauth::Timestamp;
 
@@ -107,27 +109,33 @@ pub struct Capabilities {
     pub durable: bool,
     /// Several processes see the same records.
     pub shared: bool,
+    /// Of those who race for one key and version one wins, wherever they connect. A store that only
+    /// comes to agree later, such as one that is replicated between several writers, does not say so
+    /// and is refused: two could redeem one code.
+    pub atomic: bool,
     /// An acknowledged record survives the store's failover to a replica.
     pub survives_failover: bool,
 }
 
 impl Capabilities {
-    /// Promises nothing: records of one process that end with it.
+    /// Promises nothing but atomic steps: records of one process that end with it.
     #[must_use]
     pub const fn volatile() -> Self {
         Self {
             durable: false,
             shared: false,
+            atomic: true,
             survives_failover: false,
         }
     }
 
-    /// Promises all three.
+    /// Promises everything.
     #[must_use]
     pub const fn durable_and_shared() -> Self {
         Self {
             durable: true,
             shared: true,
+            atomic: true,
             survives_failover: true,
         }
     }
