@@ -23,6 +23,7 @@ pub use process::ServerProcess;
 ///
 /// When it is not installed and `MCP_AUTH_REQUIRE_SERVICES=1` is set.
 #[must_use]
+#[allow(clippy::disallowed_methods, clippy::print_stdout)] // it speaks to whoever runs the tests
 pub fn installed(program: &str, further: &[&Path]) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain(further.iter().map(|folder| folder.to_path_buf()));
