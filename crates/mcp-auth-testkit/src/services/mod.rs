@@ -5,6 +5,7 @@
 //! `MCP_AUTH_REQUIRE_SERVICES=1` is set: then it fails.
 
 mod process;
+mod redis;
 
 use std::{
     env,
@@ -14,6 +15,7 @@ use std::{
 };
 
 pub use process::ServerProcess;
+pub use redis::{RedisCluster, RedisSentinel, RedisServer, RedisSettings};
 
 /// The program of this name on the `PATH`, or in one of these further folders.
 ///
