@@ -4,6 +4,7 @@
 //! Where the binary is missing a test says `skipped: …` and passes, unless
 //! `MCP_AUTH_REQUIRE_SERVICES=1` is set: then it fails.
 
+mod postgres;
 mod process;
 
 use std::{
@@ -13,6 +14,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+pub use postgres::PostgresServer;
 pub use process::ServerProcess;
 
 /// The program of this name on the `PATH`, or in one of these further folders.

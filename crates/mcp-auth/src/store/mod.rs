@@ -188,6 +188,12 @@ impl IndexName {
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// An index name from the hash that [`IndexName::as_bytes`] gave, for a backend that reads a record.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
 }
 
 /// Each part with its length before it, so that no two triples hash the same bytes.
