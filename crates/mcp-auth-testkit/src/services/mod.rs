@@ -4,6 +4,7 @@
 //! Where the binary is missing a test says `skipped: …` and passes, unless
 //! `MCP_AUTH_REQUIRE_SERVICES=1` is set: then it fails.
 
+mod postgres;
 mod process;
 mod redis;
 
@@ -14,6 +15,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+pub use postgres::PostgresServer;
 pub use process::ServerProcess;
 pub use redis::{RedisCluster, RedisSentinel, RedisServer, RedisSettings};
 

@@ -1,0 +1,99 @@
+//! The file under an open database.
+
+use std::{fs::OpenOptions, io, path::Path};
+
+use crate::{cause::Trouble, location::File, sqlite::trouble::DAMAGED};
+
+/// Which file it is, however it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    number: u64,
+}
+
+/// Sees to it that there is a file, for nobody else to read.
+pub(super) fn prepare(file: &File) -> Result<(), Trouble> {
+    let shown = file.path.display();
+    if file.path.is_dir() {
+        return Err(operator(format!(
+            "`{shown}` is a folder: name a file in it"
+        )));
+    }
+    if file.path.parent().is_some_and(|folder| !folder.is_dir()) {
+        return Err(operator(format!(
+            "the folder of `{shown}` does not exist: make it, or name another file"
+        )));
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    if file.create && !file.path.exists() {
+        options.create_new(true);
+        owner_only(&mut options);
+    }
+    match options.open(&file.path) {
+        Ok(_) => Ok(()),
+        // Another process was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(operator(format!(
+            "the file `{shown}` does not exist: leave out `mode=rw` to have it made"
+        ))),
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(Trouble::Full),
+        Err(error) => Err(operator(format!(
+            "the file `{shown}` cannot be opened for writing ({}): give the server's user the right to write it and its folder",
+            error.kind()
+        ))),
+    }
+}
+
+/// Which file stands at this path.
+///
+/// # Errors
+///
+/// When there is none, or one that lost its content.
+pub(super) fn identity(path: &Path) -> Result<Identity, Trouble> {
+    let found = std::fs::metadata(path).map_err(|_| Trouble::Away(MOVED.into()))?;
+    if found.len() == 0 {
+        return Err(Trouble::Failed(DAMAGED.into()));
+    }
+    Ok(of(&found))
+}
+
+/// Tells whether a file is short enough to be read through at each start.
+pub(super) fn is_short(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.len() <= CHECKED_THROUGH)
+}
+
+#[cfg(unix)]
+fn of(found: &std::fs::Metadata) -> Identity {
+    use std::os::unix::fs::MetadataExt;
+    Identity {
+        device: found.dev(),
+        number: found.ino(),
+    }
+}
+
+/// Elsewhere an open file can be neither removed nor replaced.
+#[cfg(not(unix))]
+fn of(_: &std::fs::Metadata) -> Identity {
+    Identity {
+        device: 0,
+        number: 0,
+    }
+}
+
+#[cfg(unix)]
+fn owner_only(options: &mut OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt;
+    options.mode(0o600);
+}
+
+#[cfg(not(unix))]
+fn owner_only(_: &mut OpenOptions) {}
+
+fn operator(sentence: String) -> Trouble {
+    Trouble::Operator(sentence.into())
+}
+
+pub(super) const MOVED: &str = "the SQLite file was moved, removed or replaced while it was open: start the server again, on the file that is to be used";
+/// 64 MiB are read well within the deadline; they hold some 40,000 grants.
+const CHECKED_THROUGH: u64 = 64 * 1024 * 1024;

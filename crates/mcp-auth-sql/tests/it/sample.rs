@@ -1,0 +1,71 @@
+//! Names, records and databases to try things on.
+
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use mcp_auth::{
+    oauth::{Clock, SystemClock},
+    store::{IndexName, Record, RecordKey, Store, StoreError},
+};
+use mcp_auth_testkit::services::{PostgresServer, Scratch};
+
+/// The URL of a file in this folder.
+pub(crate) fn file(folder: &Scratch) -> String {
+    format!("sqlite:{}", path(folder).display())
+}
+
+/// Where that file is.
+pub(crate) fn path(folder: &Scratch) -> PathBuf {
+    folder.path().join("store.db")
+}
+
+/// The URL of a new database on this server.
+pub(crate) fn database(server: &PostgresServer) -> String {
+    server.create_database(&database_name()).unwrap()
+}
+
+/// A name that no other test uses.
+pub(crate) fn database_name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+pub(crate) fn key(n: u32) -> RecordKey {
+    RecordKey::new("test", &n.to_be_bytes())
+}
+
+pub(crate) fn index(n: u32) -> IndexName {
+    IndexName::new("test", &n.to_be_bytes())
+}
+
+/// A record that lives for an hour.
+pub(crate) fn live(content: impl Into<Vec<u8>>) -> Record {
+    let expires_at = SystemClock.now().plus(Duration::from_secs(60 * 60));
+    Record::new(content.into(), expires_at)
+}
+
+/// Loads until the store answers, for at most a minute.
+pub(crate) async fn healed(store: &dyn Store) {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        match store.load(&key(u32::MAX)).await {
+            Ok(_) => return,
+            Err(StoreError::Unavailable(_)) if Instant::now() < end => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(error) => panic!("it did not heal: {error:?}"),
+        }
+    }
+}
+
+/// That an answer is "out of reach", with a reason.
+#[track_caller]
+pub(crate) fn unavailable<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> String {
+    match answer {
+        Err(StoreError::Unavailable(Some(reason))) => reason.to_string(),
+        other => panic!("it is not out of reach: {other:?}"),
+    }
+}
