@@ -132,6 +132,12 @@ impl RedisServer {
         self.port
     }
 
+    /// Where it keeps what it writes to disk.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// Ends it as `kill -9` does.
     pub fn kill(&mut self) {
         self.process.kill();
