@@ -19,8 +19,8 @@ use mcp_auth_testkit::{
 use crate::{site::Site, stores::SharedStore};
 
 /// Logins, each with as many refreshes after it.
-const LOGINS: usize = 125;
-const REFRESHES: usize = 3;
+const LOGINS: usize = 300;
+const REFRESHES: usize = 2;
 const HOSTS: usize = 6;
 
 async fn nobody_consents_again(store: SharedStore) {
@@ -34,7 +34,7 @@ async fn nobody_consents_again(store: SharedStore) {
         move || {
             while !stop.load(Ordering::SeqCst) {
                 let which = kills.fetch_add(1, Ordering::SeqCst) % servers.len();
-                std::thread::sleep(Duration::from_millis(100 + any(500)));
+                std::thread::sleep(Duration::from_millis(20 + any(150)));
                 servers[which].restart();
             }
         }

@@ -72,15 +72,18 @@ async fn hosts_sign_in_behind_the_documented_nginx_while_processes_come_and_go()
 
 /// A `POST` that met a process that was gone is not sent on by nginx; a host sends it again.
 async fn refreshed(session: &crate::site::Session) -> mcp_auth_testkit::scripted_host::Tokens {
+    let mut refused = Vec::new();
     for _ in 0..20 {
-        if let Ok(answer) = session.refresh_at(&session.discovery).await {
-            if answer.status == 200 {
-                return answer.granted().unwrap();
+        match session.refresh_at(&session.discovery).await {
+            Ok(answer) if answer.status == 200 => return answer.granted().unwrap(),
+            Ok(answer) => {
+                assert!(answer.status >= 500, "{answer:?}");
+                refused.push(answer.status.to_string());
             }
-            assert!(answer.status >= 500, "{answer:?}");
+            Err(error) => refused.push(error.to_string()),
         }
     }
-    panic!("a refresh was never answered");
+    panic!("a refresh was never answered: {refused:?}");
 }
 
 /// The page's block, without TLS and with the ports of this test.
@@ -104,9 +107,9 @@ fn configuration(site: &Site, address: SocketAddr) -> String {
         conf.push('\n');
     }
     for (n, server) in site.servers.iter().enumerate() {
-        let documented = format!("127.0.0.1:800{};", n + 1);
+        let documented = format!("127.0.0.1:800{} ", n + 1);
         assert!(conf.contains(&documented), "the page names {documented}");
-        conf = conf.replace(&documented, &format!("{};", server.address()));
+        conf = conf.replace(&documented, &format!("{} ", server.address()));
     }
     conf.push_str("}\n");
     conf

@@ -14,7 +14,7 @@ use crate::{
 async fn a_server_that_is_down_at_the_start_is_waited_for(mut store: SharedStore) {
     store.kill();
     let site = Site::start(1, &store.url, &[]).await;
-    let mut host = site.host();
+    let host = site.host();
     let discovery = host.discover().await.unwrap();
     let registration = host.register(&discovery).await.unwrap();
     let flow = [

@@ -21,14 +21,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `remote_dcr` on a free port with these variables and waits until it answers.
-    pub fn start(variables: &[(&str, &str)], log: &Path) -> Self {
-        let mut server = Self::prepare(variables, log);
-        server.begin();
-        server
-    }
-
-    /// The same, not started yet.
+    /// `remote_dcr` on a free port with these variables, not started yet.
     pub fn prepare(variables: &[(&str, &str)], log: &Path) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
         let mut all: BTreeMap<_, _> = variables

@@ -127,6 +127,20 @@ impl Site {
     }
 }
 
+impl Drop for Site {
+    /// Whoever reads that a test failed wants to know what the servers said.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for server in &self.servers {
+                let said = server.said();
+                let lines: Vec<_> = said.lines().rev().take(30).collect();
+                println!("-- {}", server.origin());
+                lines.iter().rev().for_each(|line| println!("{line}"));
+            }
+        }
+    }
+}
+
 impl Session {
     pub fn refresh_token(&self) -> &RefreshToken {
         self.tokens.refresh_token.as_ref().unwrap()
