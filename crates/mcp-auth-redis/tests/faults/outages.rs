@@ -1,0 +1,219 @@
+//! Servers that die, hang or lose their connections.
+
+use std::sync::Arc;
+
+use mcp_auth_testkit::services::{RedisCluster, RedisServer};
+use tokio::task::JoinSet;
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_that_writes_first_acknowledged_survives_kill_9() {
+    let Some(mut server) = RedisServer::settings().append_only().start() else {
+        return;
+    };
+    let store = Arc::new(open(&server.url()).await);
+    let mut writers = JoinSet::new();
+    for writer in 0..8 {
+        let store = store.clone();
+        writers.spawn(async move {
+            let mut acknowledged = Vec::new();
+            for n in writer * 100_000.. {
+                match store.insert(&key(n), record("content")).await {
+                    Ok(Insert::Inserted) => acknowledged.push(n),
+                    Ok(Insert::Exists) => panic!("nobody else writes {n}"),
+                    Err(_) => break,
+                }
+            }
+            acknowledged
+        });
+    }
+    eventually("there are some hundred records", async || {
+        let count: u32 = server.command(&["DBSIZE"]).parse().unwrap();
+        count > 300
+    })
+    .await;
+    server.kill();
+    let acknowledged: Vec<u32> = writers.join_all().await.concat();
+    assert!(acknowledged.len() > 200, "{}", acknowledged.len());
+
+    server.restart();
+    heals(&store).await;
+    let mut cursor = None;
+    let mut under_alice = std::collections::HashSet::new();
+    loop {
+        let page = store
+            .list(&user("alice"), cursor.as_ref(), 100)
+            .await
+            .unwrap();
+        under_alice.extend(page.keys);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    for n in acknowledged {
+        assert!(holds(&store, n).await, "{n} was acknowledged and is gone");
+        assert!(under_alice.contains(&key(n)), "{n} is not listed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_is_away_within_the_deadline_and_comes_back() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = Arc::new(open(&server.url()).await);
+    put(&store, 1).await;
+    server.pause();
+    let mut calls = JoinSet::new();
+    for n in 0..200 {
+        let store = store.clone();
+        calls.spawn(async move {
+            let start = Instant::now();
+            let answer = match n % 2 {
+                0 => store.load(&key(1)).await.map(drop),
+                _ => store.insert(&key(n), record("new")).await.map(drop),
+            };
+            let away = matches!(answer, Err(StoreError::Unavailable(_)));
+            assert!(away, "{answer:?}");
+            start.elapsed()
+        });
+    }
+    let longest = calls.join_all().await.into_iter().max().unwrap();
+    assert!(longest < DEADLINE + SLACK, "{longest:?}");
+    is_away(&store).await;
+    server.resume();
+    heals(&store).await;
+    assert!(holds(&store, 1).await);
+}
+
+#[tokio::test]
+async fn calls_to_a_server_that_is_known_to_be_down_fail_at_once() {
+    let Some(mut server) = RedisServer::start() else {
+        return;
+    };
+    let store = open(&server.url()).await;
+    put(&store, 1).await;
+    server.kill();
+    let start = Instant::now();
+    for _ in 0..100 {
+        is_away(&store).await;
+    }
+    // 500 calls: a millisecond each would be 0.5 s, a deadline each 250 s.
+    assert!(start.elapsed() < SLACK, "{:?}", start.elapsed());
+    server.restart();
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_the_network_cut_is_nobodys_outage() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = open(&server.url()).await;
+    put(&store, 1).await;
+    for _ in 0..5 {
+        assert_ne!(server.command(&["CLIENT", "KILL", "TYPE", "normal"]), "0");
+        assert!(holds(&store, 1).await);
+        assert_ne!(server.command(&["CLIENT", "KILL", "TYPE", "normal"]), "0");
+        let version = store.load(&key(1)).await.unwrap().unwrap().version;
+        let swapped = store.replace(&key(1), version, record("content")).await;
+        assert_eq!(swapped.unwrap(), mcp_auth::store::Replace::Replaced);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_forgot_the_scripts_learns_them_again() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = open(&server.url()).await;
+    put(&store, 1).await;
+    assert_eq!(server.command(&["SCRIPT", "FLUSH"]), "OK");
+    put(&store, 2).await;
+    assert_eq!(server.command(&["SCRIPT", "FLUSH"]), "OK");
+    assert_eq!(listed(&store, "alice").await.len(), 2);
+}
+
+#[tokio::test]
+async fn goes_on_after_the_runtime_that_it_connected_on_has_ended() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let url = server.url();
+    let store = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(open(&url))
+    });
+    let store = store.join().unwrap();
+    put(&store, 1).await;
+    assert!(holds(&store, 1).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_hangs_takes_only_its_own_records_away() {
+    let Some(cluster) = RedisCluster::start() else {
+        return;
+    };
+    let store = open(&cluster.url()).await;
+    // Under no index, so that each touches one node only.
+    let plain = || Record::new(b"content".to_vec(), now().plus(HOUR));
+    for n in 0..30 {
+        assert_eq!(
+            store.insert(&key(n), plain()).await.unwrap(),
+            Insert::Inserted
+        );
+    }
+    cluster.nodes[0].pause();
+    let (mut there, mut away) = (0, 0);
+    for n in 0..30 {
+        let start = Instant::now();
+        match store.load(&key(n)).await {
+            Ok(Some(_)) => there += 1,
+            Ok(None) => panic!("a record is said not to be there"),
+            Err(StoreError::Unavailable(_)) => away += 1,
+            Err(error) => panic!("{error:?}"),
+        }
+        assert!(start.elapsed() < DEADLINE + SLACK);
+    }
+    assert!(there > 0 && away > 0, "{there} there, {away} away");
+    cluster.nodes[0].resume();
+    eventually("all are there again", async || {
+        let mut all = true;
+        for n in 0..30 {
+            all &= store.load(&key(n)).await.is_ok_and(|found| found.is_some());
+        }
+        all
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_was_gone_altogether_is_found_again() {
+    let Some(mut cluster) = RedisCluster::start() else {
+        return;
+    };
+    let store = open(&cluster.url()).await;
+    for node in &mut cluster.nodes {
+        node.kill();
+    }
+    let start = Instant::now();
+    is_away(&store).await;
+    assert!(start.elapsed() < 5 * DEADLINE + SLACK);
+    for node in &mut cluster.nodes {
+        node.restart();
+    }
+    eventually("every node serves", async || {
+        let mut all = true;
+        for n in 0..30 {
+            all &= store.load(&key(n)).await.is_ok();
+        }
+        all
+    })
+    .await;
+    put(&store, 1).await;
+    assert!(holds(&store, 1).await);
+}
