@@ -170,12 +170,7 @@ impl RedisStore {
                 Err(error) => error,
             };
             let (verdict, failure) = (Verdict::of(&error), Failure::of(&error));
-            let gone = match verdict {
-                Verdict::Dropped => !connection.is_cluster() || error.is_unrecoverable_error(),
-                Verdict::Elsewhere => !connection.is_cluster(),
-                Verdict::Refused | Verdict::Full | Verdict::Busy => false,
-            };
-            if gone {
+            if connection.is_gone_with(verdict, &error) {
                 self.link.lost(generation, &failure);
             }
             if verdict != Verdict::Dropped || second_try {

@@ -12,6 +12,8 @@ mod contents;
 mod failover;
 mod opening;
 mod outages;
+mod tls;
+mod warnings;
 
 use std::{
     future::Future,

@@ -1,9 +1,17 @@
 //! Servers that die, hang or lose their connections.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
+use mcp_auth::store::Replace;
 use mcp_auth_testkit::services::{RedisCluster, RedisServer};
-use tokio::task::JoinSet;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
 
 use super::*;
 
@@ -119,7 +127,7 @@ async fn a_connection_that_the_network_cut_is_nobodys_outage() {
         assert_ne!(server.command(&["CLIENT", "KILL", "TYPE", "normal"]), "0");
         let version = store.load(&key(1)).await.unwrap().unwrap().version;
         let swapped = store.replace(&key(1), version, record("content")).await;
-        assert_eq!(swapped.unwrap(), mcp_auth::store::Replace::Replaced);
+        assert_eq!(swapped.unwrap(), Replace::Replaced);
     }
 }
 
@@ -138,19 +146,19 @@ async fn a_server_that_forgot_the_scripts_learns_them_again() {
 
 #[tokio::test]
 async fn goes_on_after_the_runtime_that_it_connected_on_has_ended() {
-    let Some(server) = RedisServer::start() else {
+    let (Some(server), Some(cluster)) = (RedisServer::start(), RedisCluster::start()) else {
         return;
     };
-    let url = server.url();
-    let store = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        runtime.unwrap().block_on(open(&url))
-    });
-    let store = store.join().unwrap();
-    put(&store, 1).await;
-    assert!(holds(&store, 1).await);
+    for url in [server.url(), cluster.url()] {
+        let store = std::thread::spawn(move || {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = runtime.enable_all().build().unwrap();
+            runtime.block_on(open(&url))
+        });
+        let store = store.join().unwrap();
+        put(&store, 1).await;
+        assert!(holds(&store, 1).await);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,6 +175,7 @@ async fn a_node_that_hangs_takes_only_its_own_records_away() {
             Insert::Inserted
         );
     }
+    let on_the_first: u32 = cluster.nodes[0].command(&["DBSIZE"]).parse().unwrap();
     cluster.nodes[0].pause();
     let (mut there, mut away) = (0, 0);
     for n in 0..30 {
@@ -179,7 +188,7 @@ async fn a_node_that_hangs_takes_only_its_own_records_away() {
         }
         assert!(start.elapsed() < DEADLINE + SLACK);
     }
-    assert!(there > 0 && away > 0, "{there} there, {away} away");
+    assert_eq!((there, away), (30 - on_the_first, on_the_first));
     cluster.nodes[0].resume();
     eventually("all are there again", async || {
         let mut all = true;
@@ -216,4 +225,91 @@ async fn a_cluster_that_was_gone_altogether_is_found_again() {
     .await;
     put(&store, 1).await;
     assert!(holds(&store, 1).await);
+}
+
+/// The request arrives and is carried out; the connection is cut before the answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_answer_was_lost_is_told_as_what_it_was() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let network = Network::to(server.port()).await;
+    let store = open(&format!("redis://127.0.0.1:{}", network.port)).await;
+    put(&store, 1).await;
+
+    network.cut_next_answer();
+    put(&store, 2).await;
+    network.was_cut();
+    assert!(holds(&store, 2).await);
+
+    let before = store.load(&key(2)).await.unwrap().unwrap().version;
+    network.cut_next_answer();
+    let swapped = store.replace(&key(2), before, record("second")).await;
+    assert_eq!(swapped.unwrap(), Replace::Replaced);
+    network.was_cut();
+    let found = store.load(&key(2)).await.unwrap().unwrap();
+    assert_eq!(found.record.sealed, b"second");
+
+    // Where the second try finds another's record, nobody knows what became of the first.
+    network.cut_next_answer();
+    let unknown = store.insert(&key(1), record("other")).await;
+    assert!(
+        matches!(unknown, Err(StoreError::Unavailable(_))),
+        "{unknown:?}"
+    );
+    network.was_cut();
+    assert_eq!(
+        store.insert(&key(1), record("other")).await.unwrap(),
+        Insert::Exists
+    );
+}
+
+/// What lies between the store and its server.
+struct Network {
+    port: u16,
+    cut: Arc<AtomicBool>,
+}
+
+impl Network {
+    async fn to(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let cut = Arc::new(AtomicBool::new(false));
+        let cuts = cut.clone();
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let mut far = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+                let cuts = cuts.clone();
+                tokio::spawn(async move {
+                    let (mut near_in, mut near_out) = near.split();
+                    let (mut far_in, mut far_out) = far.split();
+                    let answers = async {
+                        let mut answer = [0; 4096];
+                        loop {
+                            let length = far_in.read(&mut answer).await.unwrap_or(0);
+                            if length == 0 || cuts.swap(false, Ordering::SeqCst) {
+                                return;
+                            }
+                            if near_out.write_all(&answer[..length]).await.is_err() {
+                                return;
+                            }
+                        }
+                    };
+                    tokio::select! {
+                        () = answers => {}
+                        _ = tokio::io::copy(&mut near_in, &mut far_out) => {}
+                    }
+                });
+            }
+        });
+        Self { port, cut }
+    }
+
+    fn cut_next_answer(&self) {
+        self.cut.store(true, Ordering::SeqCst);
+    }
+
+    fn was_cut(&self) {
+        assert!(!self.cut.load(Ordering::SeqCst), "nothing was cut");
+    }
 }
