@@ -33,11 +33,22 @@ async fn believes_no_server_that_became_a_replica() {
     };
     let store = open(&server.url()).await;
     put(&store, 1).await;
+    // Two that only read, and learn nothing from a write that was refused.
+    let (loads, lists) = (open(&server.url()).await, open(&server.url()).await);
     // It throws its records away and takes those of the other, of which there are none.
     let port = empty.port().to_string();
     assert_eq!(server.command(&["REPLICAOF", "127.0.0.1", &port]), "OK");
-    is_away(&store).await;
     eventually("it follows", async || server.command(&["DBSIZE"]) == "0").await;
+    let loaded = loads.load(&key(1)).await;
+    assert!(
+        matches!(loaded, Err(StoreError::Unavailable(_))),
+        "{loaded:?}"
+    );
+    let listed = lists.list(&user("alice"), None, 10).await;
+    assert!(
+        matches!(listed, Err(StoreError::Unavailable(_))),
+        "{listed:?}"
+    );
     for _ in 0..10 {
         is_away(&store).await;
     }
