@@ -23,6 +23,11 @@ use mcp_auth_testkit::services::RedisServer;
 
 #[tokio::main]
 async fn main() {
+    // Tests of all targets run this file too.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        println!("nothing measured: run cargo bench");
+        return;
+    }
     let Some(server) = RedisServer::start() else {
         return;
     };

@@ -32,7 +32,8 @@ use crate::{
 ///
 /// Records and index entries expire by the server's own clock, an hour after their expiry;
 /// [`Store::purge_expired`] finds nothing to do. Index entries of a record that was removed early, or
-/// that was replaced under fewer names, stay until then.
+/// that was replaced under fewer names, stay until then. A record whose life is extended while it is
+/// being listed may be listed twice.
 ///
 /// # Security
 ///

@@ -113,8 +113,8 @@ async fn records_and_indexes_leave_by_themselves() {
     };
     let store = open(&server.url()).await;
     for n in 0..50 {
-        // Kept for an hour after its expiry: for two more seconds.
-        let expires_at = now().minus(HOUR).plus(Duration::from_secs(2));
+        // Kept for an hour after its expiry: for three more seconds.
+        let expires_at = now().minus(HOUR).plus(Duration::from_secs(3));
         let record =
             Record::new(vec![n], expires_at).with_indexes(vec![user("alice"), user("bob")]);
         assert_eq!(

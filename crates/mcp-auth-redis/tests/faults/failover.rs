@@ -18,8 +18,14 @@ async fn follows_the_sentinel_to_the_new_primary() {
     .await;
 
     sentinel.primary.kill();
-    is_away(&store).await;
-    heals(&store).await;
+    eventually("the store is back", async || {
+        match store.load(&key(1)).await {
+            Ok(found) => found.is_some() || panic!("the record is said not to be there"),
+            Err(StoreError::Unavailable(_)) => false,
+            Err(error) => panic!("{error:?}"),
+        }
+    })
+    .await;
     assert!(sentinel.replica.command(&["ROLE"]).starts_with("master"));
     assert!(holds(&store, 1).await);
     assert_eq!(listed(&store, "alice").await, [key(1)]);

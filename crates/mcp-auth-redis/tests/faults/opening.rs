@@ -1,6 +1,6 @@
 //! Opening the store.
 
-use mcp_auth_testkit::services::{RedisCluster, RedisServer};
+use mcp_auth_testkit::services::{RedisCluster, RedisSentinel, RedisServer};
 
 use super::*;
 
@@ -28,6 +28,27 @@ async fn refuses_to_start_with_a_wrong_password() {
     let shown = format!("{store:?} {:?}", RedisStore::builder(&server.url()));
     assert!(shown.contains(&format!("127.0.0.1:{port}")), "{shown}");
     assert!(!shown.contains("swordfish"), "{shown}");
+}
+
+#[tokio::test]
+async fn refuses_a_wrong_password_of_clusters_and_behind_sentinels_too() {
+    let (Some(cluster), Some(sentinel)) = (RedisCluster::start(), RedisSentinel::start()) else {
+        return;
+    };
+    let set = ["CONFIG", "SET", "requirepass", "swordfish"];
+    for server in cluster.nodes.iter().chain([&sentinel.primary]) {
+        assert_eq!(server.command(&set), "OK");
+    }
+    for url in [cluster.url(), sentinel.url()] {
+        for wrong in ["://", "://:hunter2@"] {
+            let refused = RedisStore::open(&url.replace("://", wrong)).await;
+            let error = refused.unwrap_err().to_string();
+            assert!(error.ends_with("refuses these credentials"), "{error}");
+        }
+        let store = open(&url.replace("://", "://:swordfish@")).await;
+        put(&store, 1).await;
+        assert!(holds(&store, 1).await);
+    }
 }
 
 #[tokio::test]

@@ -166,7 +166,7 @@ async fn a_node_that_hangs_takes_only_its_own_records_away() {
     let Some(cluster) = RedisCluster::start() else {
         return;
     };
-    let store = open(&cluster.url()).await;
+    let store = Arc::new(open(&cluster.url()).await);
     // Under no index, so that each touches one node only.
     let plain = || Record::new(b"content".to_vec(), now().plus(HOUR));
     for n in 0..30 {
@@ -177,17 +177,14 @@ async fn a_node_that_hangs_takes_only_its_own_records_away() {
     }
     let on_the_first: u32 = cluster.nodes[0].command(&["DBSIZE"]).parse().unwrap();
     cluster.nodes[0].pause();
-    let (mut there, mut away) = (0, 0);
+    let mut loads = JoinSet::new();
     for n in 0..30 {
-        let start = Instant::now();
-        match store.load(&key(n)).await {
-            Ok(Some(_)) => there += 1,
-            Ok(None) => panic!("a record is said not to be there"),
-            Err(StoreError::Unavailable(_)) => away += 1,
-            Err(error) => panic!("{error:?}"),
-        }
-        assert!(start.elapsed() < DEADLINE + SLACK);
+        let store = store.clone();
+        loads.spawn(async move { is_there(&store, n).await });
     }
+    let loaded = loads.join_all().await;
+    let there = loaded.iter().filter(|there| **there).count() as u32;
+    let away = 30 - there;
     assert_eq!((there, away), (30 - on_the_first, on_the_first));
     cluster.nodes[0].resume();
     eventually("all are there again", async || {
@@ -198,6 +195,21 @@ async fn a_node_that_hangs_takes_only_its_own_records_away() {
         all
     })
     .await;
+}
+
+/// Whether a record that is there is said to be, or to be away; asked thrice, on a busy machine.
+async fn is_there(store: &RedisStore, n: u32) -> bool {
+    for _ in 0..3 {
+        let start = Instant::now();
+        match store.load(&key(n)).await {
+            Ok(Some(_)) => return true,
+            Ok(None) => panic!("a record is said not to be there"),
+            Err(StoreError::Unavailable(_)) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+        assert!(start.elapsed() < DEADLINE + SLACK);
+    }
+    false
 }
 
 #[tokio::test(flavor = "multi_thread")]
