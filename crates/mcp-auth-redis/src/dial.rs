@@ -16,6 +16,7 @@ use crate::{
     connection::Connection,
     failure::{Failure, code},
     inspection::Inspection,
+    script::{Call, LIST, Script},
 };
 
 /// Makes connections to the servers of one address.
@@ -57,7 +58,7 @@ impl Refusal {
         match self {
             Self::Credentials => "the server refuses these credentials",
             Self::Permission => {
-                "the server does not permit this user what the store needs: `~PREFIX* +@read +@write +@scripting +@connection +info`"
+                "the server does not permit this user what the store needs: `~PREFIX* +@read +@write +@scripting +@connection +time +info`, and `+cluster` in a cluster"
             }
             Self::TooOld => "the server does not know GETEX: the store needs Redis 6.2 or newer",
             Self::Database => "the server has no database of this number",
@@ -137,11 +138,7 @@ impl Dialler {
             return Err(Away::Refused(Refusal::IsCluster));
         }
         let mut connection = Connection::Single(connection);
-        let probed = connection.query(&load(&self.probe)).await;
-        probed.map_err(|error| match code(&error).as_deref() {
-            Some("ERR") => Away::Refused(Refusal::TooOld),
-            _ => error.into(),
-        })?;
+        self.probe(&mut connection).await?;
         Ok(Dialled {
             connection,
             inspection,
@@ -210,11 +207,31 @@ impl Dialler {
         let client = builder.build().map_err(down)?;
         let mut connection =
             Connection::Cluster(client.get_async_connection().await.map_err(down)?);
-        connection.query(&load(&self.probe)).await?;
+        self.probe(&mut connection).await?;
         Ok(Dialled {
             connection,
             inspection,
         })
+    }
+
+    /// Does what reads and listings do, where nothing is: a server that cannot is found out now.
+    async fn probe(&self, connection: &mut Connection) -> Result<(), Away> {
+        let read = connection.query(&load(&self.probe)).await;
+        read.map_err(|error| match code(&error).as_deref() {
+            Some("ERR") => Away::Refused(Refusal::TooOld),
+            _ => error.into(),
+        })?;
+        let nothing = Call {
+            keys: vec![self.probe.clone()],
+            arguments: vec![b"1"],
+        };
+        let listed = Script::new(LIST).run(connection, &nothing).await;
+        listed.map_err(|error| match code(&error).as_deref() {
+            // So says a server of a script that runs into what its user may not do.
+            Some("ERR") => Away::Refused(Refusal::Permission),
+            _ => error.into(),
+        })?;
+        Ok(())
     }
 
     /// Signs in at the first node that answers, so that wrong credentials are told from a cluster

@@ -35,3 +35,8 @@ mod store;
 
 pub use builder::RedisStoreBuilder;
 pub use store::RedisStore;
+
+/// The README's program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -32,7 +32,8 @@ use crate::{
 ///
 /// Records and index entries expire by the server's own clock, an hour after their expiry;
 /// [`Store::purge_expired`] finds nothing to do. Index entries of a record that was removed early, or
-/// that was replaced under fewer names, stay until then.
+/// that was replaced under fewer names, stay until then. A record whose life is extended while it is
+/// being listed may be listed twice.
 ///
 /// # Security
 ///
@@ -170,12 +171,7 @@ impl RedisStore {
                 Err(error) => error,
             };
             let (verdict, failure) = (Verdict::of(&error), Failure::of(&error));
-            let gone = match verdict {
-                Verdict::Dropped => !connection.is_cluster() || error.is_unrecoverable_error(),
-                Verdict::Elsewhere => !connection.is_cluster(),
-                Verdict::Refused | Verdict::Full | Verdict::Busy => false,
-            };
-            if gone {
+            if connection.is_gone_with(verdict, &error) {
                 self.link.lost(generation, &failure);
             }
             if verdict != Verdict::Dropped || second_try {

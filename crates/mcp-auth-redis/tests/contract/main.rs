@@ -2,7 +2,9 @@
 //!
 //! Each test has servers of its own, which end with it, and holds one store to all rules.
 
-use std::sync::Arc;
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+use std::{sync::Arc, time::Duration};
 
 use mcp_auth::store::Store;
 use mcp_auth_redis::RedisStore;
@@ -59,6 +61,6 @@ async fn keeps_every_rule(url: &str) {
 
 async fn connected(url: &str) -> Arc<dyn Store> {
     // Patient, for two cores that are busy with other things.
-    let builder = RedisStore::builder(url).with_deadline(std::time::Duration::from_secs(10));
+    let builder = RedisStore::builder(url).with_deadline(Duration::from_secs(10));
     Arc::new(builder.open().await.unwrap())
 }
