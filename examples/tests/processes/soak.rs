@@ -14,6 +14,7 @@ use std::{
 use mcp_auth_testkit::demo_upstream::Faults;
 
 use crate::{
+    server::Server,
     site::{Session, Site},
     stores::SharedStore,
 };
@@ -67,10 +68,11 @@ async fn two_processes_and_redis_with_faults_lose_nobody() {
     ));
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     over.store(true, SeqCst);
-    breaking.await.unwrap();
+    let running = breaking.await.unwrap();
     for host in hosts {
         host.await.unwrap();
     }
+    drop(running);
     report.print(seconds);
     let unexpected = report.unexpected.lock().unwrap();
     assert!(unexpected.is_empty(), "{unexpected:#?}");
@@ -120,6 +122,7 @@ async fn call(session: &Session, report: &Report) {
 }
 
 async fn refresh(session: &mut Session, report: &Report) -> bool {
+    let mut last = String::new();
     for _ in 0..600 {
         report.requests.fetch_add(1, SeqCst);
         match session.refresh_at(&session.discovery).await {
@@ -134,34 +137,36 @@ async fn refresh(session: &mut Session, report: &Report) -> bool {
             }
             Ok(answer) if answer.status == 503 => _ = report.refused.fetch_add(1, SeqCst),
             Ok(answer) => report.unexpected(format!("a refresh was answered with {answer:?}")),
-            Err(_) => {}
+            Err(error) => last = format!("{error:?}"),
         }
         report.retried.fetch_add(1, SeqCst);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    report.unexpected("a refresh was never answered".into());
+    report.unexpected(format!("a refresh was never answered: {last}"));
     false
 }
 
-/// One fault after the other, each over before the next.
+/// One fault after the other, each over before the next; gives back what runs.
 async fn break_things(
     site: Arc<Site>,
-    mut servers: Vec<crate::server::Server>,
+    mut servers: Vec<Server>,
     mut store: SharedStore,
     report: Arc<Report>,
     over: Arc<AtomicBool>,
     every: Duration,
-) {
+) -> (Vec<Server>, SharedStore) {
     let mut next = Instant::now() + every;
-    for turn in 0.. {
+    let mut turn = 0;
+    loop {
         while Instant::now() < next {
             if over.load(SeqCst) {
-                return;
+                return (servers, store);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         next += every;
-        let name = match turn % 8 {
+        turn += 1;
+        let name = match (turn - 1) % 8 {
             0 => {
                 tokio::task::block_in_place(|| servers[0].restart());
                 "kill -9 of a server"
@@ -195,7 +200,7 @@ async fn break_things(
             }
             5 => {
                 tokio::task::block_in_place(|| {
-                    servers.iter_mut().for_each(crate::server::Server::restart)
+                    servers.iter_mut().for_each(Server::restart)
                 });
                 "kill -9 of both servers"
             }
