@@ -158,7 +158,7 @@ impl SqlStoreBuilder {
                 self.synchronous_replica,
             )
             .await
-            .map(Database::Postgres),
+            .map(|store| Database::Postgres(Box::new(store))),
         };
         opened.map(SqlStore).map_err(Trouble::into_mistake)
     }
@@ -178,7 +178,7 @@ impl fmt::Debug for SqlStoreBuilder {
 #[derive(Debug)]
 enum Database {
     Sqlite(SqliteStore),
-    Postgres(PostgresStore),
+    Postgres(Box<PostgresStore>),
 }
 
 #[async_trait]

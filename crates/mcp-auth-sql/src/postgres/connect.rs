@@ -96,10 +96,16 @@ async fn prepare_with(connection: &mut PgConnection) -> Result<Result<(), Troubl
 
 /// What the tables say of themselves; none where there are none.
 async fn oldest(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
-    let there: bool = sqlx::query_scalar("SELECT to_regclass('mcp_auth_schema') IS NOT NULL")
-        .persistent(false)
-        .fetch_one(&mut *connection)
-        .await?;
+    // Asked of the catalogue: what a session remembers of a name outlives its wait for the lock.
+    let there: bool = sqlx::query_scalar(
+        "SELECT EXISTS (
+            SELECT FROM pg_catalog.pg_class
+            WHERE relname = 'mcp_auth_schema' AND pg_catalog.pg_table_is_visible(oid)
+        )",
+    )
+    .persistent(false)
+    .fetch_one(&mut *connection)
+    .await?;
     if !there {
         return Ok(None);
     }

@@ -3,6 +3,9 @@
 mod connect;
 mod trouble;
 
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, time::Duration};
 
 use mcp_auth::store::{
@@ -157,16 +160,19 @@ impl PostgresStore {
     }
 
     pub(crate) async fn purge_expired(&self, limit: usize) -> Result<usize, StoreError> {
-        let mut purged = 0;
-        for sql in [PURGE_RECORDS, PURGE_INDEX] {
-            let left = row::stride(limit.saturating_sub(purged));
-            let age = i64::try_from(KEPT_AFTER_EXPIRY).unwrap_or(i64::MAX);
-            let gone = self.ask(Repeat::OnADeadConnection, || {
-                sqlx::query(sql).bind(age).bind(left)
-            });
-            purged = purged.saturating_add(gone.await?.len());
-        }
-        Ok(purged)
+        let purge = within(self.settings.deadline, async {
+            let mut purged = 0;
+            for sql in [PURGE_RECORDS, PURGE_INDEX] {
+                let left = row::stride(limit.saturating_sub(purged));
+                let age = i64::try_from(KEPT_AFTER_EXPIRY).unwrap_or(i64::MAX);
+                let gone = self.ask(Repeat::OnADeadConnection, || {
+                    sqlx::query(sql).bind(age).bind(left)
+                });
+                purged = purged.saturating_add(gone.await?.len());
+            }
+            Ok(purged)
+        });
+        Ok(purge.await?)
     }
 
     /// What a statement gives, within the deadline.

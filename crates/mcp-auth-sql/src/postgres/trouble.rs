@@ -49,10 +49,13 @@ pub(super) fn is_worth_another_try(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some("40001" | "40P01"))
 }
 
-/// Whether the connection still stands, and its answer was read to the end.
+/// Whether the connection still stands, and is as good for the next statement.
 pub(super) fn keeps_the_connection(error: &sqlx::Error) -> bool {
-    code(error)
-        .is_some_and(|code| !matches!(code.get(..2), Some("57" | "08" | "25" | "26" | "0A" | "XX")))
+    let Some(code) = code(error) else {
+        return false;
+    };
+    // A statement that took too long says nothing about the connection.
+    code == "57014" || !matches!(code.get(..2), Some("57" | "08" | "25" | "26" | "0A" | "XX"))
 }
 
 fn of_the_connection(error: &sqlx::Error) -> Trouble {
