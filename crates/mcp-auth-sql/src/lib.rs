@@ -150,7 +150,7 @@ impl SqlStoreBuilder {
         let opened = match Location::parse(&self.url)? {
             Location::Sqlite(file) => SqliteStore::open(file, self.deadline)
                 .await
-                .map(Database::Sqlite),
+                .map(|store| Database::Sqlite(Box::new(store))),
             Location::Postgres(server) => PostgresStore::open(
                 *server,
                 self.deadline,
@@ -177,7 +177,7 @@ impl fmt::Debug for SqlStoreBuilder {
 
 #[derive(Debug)]
 enum Database {
-    Sqlite(SqliteStore),
+    Sqlite(Box<SqliteStore>),
     Postgres(Box<PostgresStore>),
 }
 
@@ -246,3 +246,8 @@ impl Store for SqlStore {
         }
     }
 }
+
+/// The README's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

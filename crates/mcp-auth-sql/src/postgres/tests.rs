@@ -29,27 +29,31 @@ async fn a_purge_finds_the_expired_by_an_index_among_many_that_live() {
         )
         .unwrap();
     let mut connection = connect(&store.settings).await.unwrap();
+    let (key, index) = (RecordKey::new("x", b"x"), IndexName::new("x", b"x"));
     for (sql, index) in [
-        (PURGE_RECORDS, "Index Scan using mcp_auth_record_expires_at"),
-        (PURGE_INDEX, "Index Scan using mcp_auth_index_expires_at"),
-        (LOAD, "Index Scan using mcp_auth_record_pkey"),
-        (LIST, "using mcp_auth_index_pkey"),
+        (
+            statements::purge_records(100),
+            "Index Scan using mcp_auth_record_expires_at",
+        ),
+        (
+            statements::purge_index(100),
+            "Index Scan using mcp_auth_index_expires_at",
+        ),
+        (
+            statements::load(&key),
+            "Index Scan using mcp_auth_record_pkey",
+        ),
+        (
+            statements::list(&index, &[], 10),
+            "using mcp_auth_index_pkey",
+        ),
+        (
+            statements::remove(&key),
+            "Index Scan using mcp_auth_record_pkey",
+        ),
     ] {
-        let values = match sql {
-            LOAD => "('\\x00')",
-            LIST => "(sha256('1'), '\\x', 10)",
-            _ => "(3600, 100)",
-        };
-        let prepare = format!("DEALLOCATE ALL; PREPARE looked_at AS {sql}");
-        sqlx::raw_sql(AssertSqlSafe(prepare))
-            .execute(&mut connection)
-            .await
-            .unwrap();
-        let explain = AssertSqlSafe(format!("EXPLAIN EXECUTE looked_at {values}"));
-        let plan = sqlx::raw_sql(explain)
-            .fetch_all(&mut connection)
-            .await
-            .unwrap();
+        let explain = sqlx::raw_sql(AssertSqlSafe(format!("EXPLAIN {sql}")));
+        let plan = explain.fetch_all(&mut connection).await.unwrap();
         let plan: Vec<String> = plan.iter().map(|line| line.get(0)).collect();
         let plan = plan.join("\n");
         assert!(plan.contains(index), "{sql}\n{plan}");

@@ -11,6 +11,8 @@
 
 mod contract;
 mod held;
+#[cfg(unix)]
+mod pooler;
 mod postgres_faults;
 mod processes;
 mod sample;

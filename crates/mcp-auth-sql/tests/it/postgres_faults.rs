@@ -15,8 +15,8 @@ use mcp_auth_testkit::services::PostgresServer;
 use crate::sample::{database_name, healed, index, key, live, unavailable};
 
 /// Short, so that the tests are; what is asserted has several times as much.
-const DEADLINE: Duration = Duration::from_secs(1);
-const SLACK: Duration = Duration::from_secs(15);
+const DEADLINE: Duration = Duration::from_secs(2);
+const SLACK: Duration = Duration::from_secs(30);
 
 async fn store(url: &str) -> Arc<SqlStore> {
     let store = SqlStore::builder(url).with_deadline(DEADLINE);
