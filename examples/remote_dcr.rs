@@ -26,12 +26,17 @@ use std::{error::Error, net::SocketAddr, process::ExitCode, sync::Arc, time::Dur
 
 use axum::{Router, extract::ConnectInfo, extract::Request, middleware::map_request};
 use mcp_auth::{
-    DcrShim, Environment, Principal, Tier,
+    BuildError, DcrShim, Environment, Principal, Tier,
     net::{HttpClient, ReqwestClient},
     oauth::ClientSecret,
     rmcp::server_config,
+    store::{MemoryStore, Store},
     upstream::OAuthUpstream,
 };
+#[cfg(feature = "redis")]
+use mcp_auth_redis::RedisStore;
+#[cfg(feature = "sql")]
+use mcp_auth_sql::SqlStore;
 use mcp_auth_testkit::DemoUpstream;
 use rmcp::{
     ServerHandler,
@@ -68,10 +73,12 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let environment = Environment::from_env()?;
     let listener = tokio::net::TcpListener::bind(environment.listen()).await?;
     let (upstream, _demo) = upstream(&environment).await?;
+    let store = store(&environment).await?;
 
     // The authentication: a tier, its upstream, what the environment says.
     let mut tier = DcrShim::builder(environment.public_url().clone(), upstream.clone())
-        .with_environment(&environment)?;
+        .with_environment(&environment)?
+        .with_store(store);
     if environment.approves_without_asking() {
         tier = tier.insecure_approve_without_consent(); // refused with anything but the demo upstream
     }
@@ -141,6 +148,28 @@ async fn upstream(
         .with_namespace("demo")
         .build()?;
     Ok((Arc::new(upstream), Some(demo)))
+}
+
+/// The store that the environment names: everything in it is sealed, and its keys are hashes.
+async fn store(environment: &Environment) -> Result<Arc<dyn Store>, BuildError> {
+    let url = environment.store();
+    let store: Result<Arc<dyn Store>, BuildError> = match url.scheme() {
+        "memory" => Ok(Arc::new(MemoryStore::new())),
+        #[cfg(feature = "sql")]
+        "sqlite" | "postgres" | "postgresql" => opened(SqlStore::open(url.expose()).await),
+        #[cfg(feature = "redis")]
+        scheme if scheme.starts_with("redis") => opened(RedisStore::open(url.expose()).await),
+        _ => Err(BuildError::argument(
+            "store URL",
+            "there is no such store: `memory:`, `sqlite:FILE`, `redis://HOST` or `postgres://HOST/DATABASE`",
+        )),
+    };
+    store.map_err(|error| error.named("MCP_AUTH_STORE"))
+}
+
+#[cfg(any(feature = "redis", feature = "sql"))]
+fn opened<S: Store + 'static>(store: Result<S, BuildError>) -> Result<Arc<dyn Store>, BuildError> {
+    Ok(Arc::new(store?))
 }
 
 /// Two tools that know who is calling.

@@ -169,6 +169,13 @@ impl DemoUpstream {
         self.server.records().revoke_everything_of(user);
     }
 
+    /// Every access and refresh token that was issued and not forgotten yet, for a search where none
+    /// may be.
+    #[must_use]
+    pub fn issued_tokens(&self) -> Vec<String> {
+        self.server.records().issued_tokens()
+    }
+
     /// Whether `/userinfo` would take this access token now.
     #[must_use]
     pub fn is_live_access_token(&self, token: &str) -> bool {

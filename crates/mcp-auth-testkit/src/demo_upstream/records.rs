@@ -227,6 +227,13 @@ impl Records {
         (*expires_at > now).then(|| self.families.get(family))?
     }
 
+    pub(super) fn issued_tokens(&self) -> Vec<String> {
+        let refresh = self.refresh_tokens.keys();
+        let used = self.used_refresh_tokens.keys();
+        let tokens = self.access_tokens.keys().chain(refresh).chain(used);
+        tokens.cloned().collect()
+    }
+
     pub(super) fn is_live_refresh_token(&self, token: &str) -> bool {
         self.refresh_tokens.contains_key(token)
     }

@@ -113,7 +113,12 @@ impl ScriptedHost {
         request.header("mcp-protocol-version", LEGACY)
     }
 
-    async fn call_in_session(
+    /// Calls a tool inside a session of 2025-11-25.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses, or does not answer with JSON-RPC.
+    pub async fn call_in_session(
         &self,
         token: &AccessToken,
         session: &str,

@@ -6,6 +6,7 @@
 
 mod postgres;
 mod process;
+mod redis;
 
 use std::{
     env,
@@ -16,6 +17,7 @@ use std::{
 
 pub use postgres::PostgresServer;
 pub use process::ServerProcess;
+pub use redis::{RedisCluster, RedisSentinel, RedisServer, RedisSettings};
 
 /// The program of this name on the `PATH`, or in one of these further folders.
 ///
@@ -25,6 +27,7 @@ pub use process::ServerProcess;
 ///
 /// When it is not installed and `MCP_AUTH_REQUIRE_SERVICES=1` is set.
 #[must_use]
+#[allow(clippy::disallowed_methods, clippy::print_stdout)] // it speaks to whoever runs the tests
 pub fn installed(program: &str, further: &[&Path]) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain(further.iter().map(|folder| folder.to_path_buf()));
@@ -42,15 +45,30 @@ pub fn installed(program: &str, further: &[&Path]) -> Option<PathBuf> {
     found
 }
 
-/// A loopback port that nothing listens on at the moment.
+/// A loopback port that nothing listens on, and that is given to nobody else in this process.
+///
+/// It lies below the range that systems take ports of outgoing connections from, so it stays free
+/// until its server binds it, and while that server is away.
 ///
 /// # Errors
 ///
-/// When the system gives none.
+/// When none is free.
 pub fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 10_000;
+    const PORTS: u32 = 22_000;
+    let mut last = std::io::Error::other("no port is free");
+    for _ in 0..PORTS {
+        // Test processes that run side by side begin far apart.
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let offset = std::process::id().wrapping_mul(499).wrapping_add(count) % PORTS;
+        let port = u16::try_from(FIRST + offset).unwrap_or_default();
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(_) => return Ok(port),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// A folder of its own under the system's temporary one, removed with everything in it when dropped.

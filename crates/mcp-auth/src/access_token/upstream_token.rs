@@ -18,6 +18,9 @@ use crate::{
 
 /// Of one attempt, whatever the upstream's own client allows itself.
 const DEADLINE: Duration = Duration::from_secs(12);
+/// After a refusal for the moment; each waits between a half and the whole of it, so that those who
+/// were refused together do not come back together.
+const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(900)];
 /// After a failure while the token is still good.
 const REST: Duration = Duration::from_secs(5);
 /// How often a waiting process looks, and how often at most.
@@ -149,7 +152,7 @@ impl Grants {
         lease: &Lease,
         token: &RefreshToken,
     ) -> Result<(), UpstreamTokenError> {
-        let refreshed = tokio::time::timeout(DEADLINE, self.upstream.refresh(token)).await;
+        let refreshed = tokio::time::timeout(DEADLINE, self.refresh_patiently(token)).await;
         match refreshed.unwrap_or(Err(UpstreamError::Outage("it took too long"))) {
             Ok(tokens) => self.keep(handle, token, &tokens).await,
             Err(UpstreamError::InvalidGrant) => self.upstream_said_no(handle, token).await,
@@ -159,6 +162,24 @@ impl Grants {
                 Err(UpstreamTokenError::Unavailable(Some(error.into())))
             }
         }
+    }
+
+    /// Asks again where the upstream was not reached, or only said that it cannot at the moment. An
+    /// answer that was lost is another matter: the token may have been rotated away with it.
+    async fn refresh_patiently(
+        &self,
+        token: &RefreshToken,
+    ) -> Result<UpstreamTokens, UpstreamError> {
+        for pause in PAUSES {
+            match self.upstream.refresh(token).await {
+                Err(UpstreamError::Unwell | UpstreamError::NotReached(_)) => {}
+                answered => return answered,
+            }
+            let half = pause / 2;
+            let [jitter] = self.random.bytes();
+            tokio::time::sleep(half + half * u32::from(jitter) / 255).await;
+        }
+        self.upstream.refresh(token).await
     }
 
     /// Keeps what the upstream gave; it exists nowhere else, so a store that is away is waited for.

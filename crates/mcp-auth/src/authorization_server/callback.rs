@@ -295,7 +295,9 @@ impl Callback {
                     Err(_) => LoginError::Over(OAuthErrorCode::TemporarilyUnavailable),
                 }
             }
-            UpstreamError::Outage(_) => LoginError::Over(OAuthErrorCode::TemporarilyUnavailable),
+            UpstreamError::Outage(_) | UpstreamError::Unwell => {
+                LoginError::Over(OAuthErrorCode::TemporarilyUnavailable)
+            }
             // Not a code of the upstream's: what anybody can send here leaves nothing behind.
             UpstreamError::InvalidGrant => {
                 let (marker, _) = self.pending.used_marker(&self.handle);

@@ -9,6 +9,8 @@ use super::{
     ResourceServer, ScopeHierarchy, challenge::Challenges, dpop::Proofs, host::HostPolicy,
     metadata, refusal::CorrelationIds, server::Settings, session::SessionBinding,
 };
+#[cfg(all(feature = "authorization-server", feature = "rmcp"))]
+use crate::store::Records;
 use crate::{
     BuildError,
     access_token::{ProofVerifier, TokenVerifier},
@@ -30,6 +32,8 @@ pub struct ResourceServerBuilder {
     allowed_origins: Vec<String>,
     credential_header: Option<HeaderName>,
     session_sealer: Option<Sealer>,
+    #[cfg(all(feature = "authorization-server", feature = "rmcp"))]
+    session_records: Option<Records>,
     resource_name: Option<String>,
     stream_check: Duration,
     proofs: Option<ProofVerifier>,
@@ -48,6 +52,8 @@ impl ResourceServerBuilder {
             allowed_origins: Vec::new(),
             credential_header: None,
             session_sealer: None,
+            #[cfg(all(feature = "authorization-server", feature = "rmcp"))]
+            session_records: None,
             resource_name: None,
             stream_check: Duration::from_secs(5),
             proofs: None,
@@ -103,6 +109,13 @@ impl ResourceServerBuilder {
     /// process.
     pub fn with_session_sealer(mut self, sealer: Sealer) -> Self {
         self.session_sealer = Some(sealer);
+        self
+    }
+
+    /// Where sessions are kept that another process may have to go on with.
+    #[cfg(all(feature = "authorization-server", feature = "rmcp"))]
+    pub(crate) fn with_session_records(mut self, records: Option<Records>) -> Self {
+        self.session_records = records;
         self
     }
 
@@ -185,6 +198,8 @@ impl ResourceServerBuilder {
             credential_header,
             metadata,
             stream_check: self.stream_check,
+            #[cfg(all(feature = "authorization-server", feature = "rmcp"))]
+            session_records: self.session_records,
             resource,
         })))
     }

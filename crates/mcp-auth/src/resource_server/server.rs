@@ -9,6 +9,8 @@ use super::{
     ResourceServerBuilder, ResourceServerLayer, ScopeHierarchy, challenge::Challenges,
     dpop::Proofs, host::HostPolicy, refusal::CorrelationIds, session::SessionBinding,
 };
+#[cfg(all(feature = "authorization-server", feature = "rmcp"))]
+use crate::store::Records;
 use crate::{
     access_token::{Principal, TokenVerifier, VerifyError},
     oauth::{AccessToken, PublicUrl, ResourceIdentifier, Scopes},
@@ -33,6 +35,8 @@ pub(super) struct Settings {
     pub(super) correlation: CorrelationIds,
     pub(super) metadata: Option<Bytes>,
     pub(super) stream_check: Duration,
+    #[cfg(all(feature = "authorization-server", feature = "rmcp"))]
+    pub(super) session_records: Option<Records>,
     /// Where tokens may be bound to keys.
     pub(super) proofs: Option<Proofs>,
 }
@@ -78,6 +82,11 @@ impl ResourceServer {
     #[must_use]
     pub fn required_scopes(&self) -> &Scopes {
         &self.0.required_scopes
+    }
+
+    #[cfg(all(feature = "authorization-server", feature = "rmcp"))]
+    pub(crate) fn session_records(&self) -> Option<&Records> {
+        self.0.session_records.as_ref()
     }
 
     /// What the verifier says about a token, without waiting if that can be.

@@ -88,6 +88,26 @@ impl KeyRing {
         }
     }
 
+    /// A fresh entry for [`KeyRing::parse`] under this id: 32 random bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the id is empty, or has a character that means something in a ring: a colon, a comma, a
+    /// space, or `#` at its beginning.
+    ///
+    /// # Security
+    ///
+    /// The entry is the secret itself; write it where only the server reads it.
+    pub fn new_entry(id: &str, random: &dyn Random) -> Result<Zeroizing<String>, KeyRingError> {
+        let legal = |c: char| c.is_ascii_graphic() && c != ':' && c != ',';
+        if id.is_empty() || id.starts_with('#') || !id.chars().all(legal) {
+            return Err(KeyRingError::Malformed);
+        }
+        let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(random.bytes());
+        let encoded = Zeroizing::new(STANDARD.encode(&*bytes));
+        Ok(Zeroizing::new(format!("{id}:{}", &*encoded)))
+    }
+
     /// Whether the keys end with the process.
     #[must_use]
     pub const fn is_ephemeral(&self) -> bool {
@@ -151,9 +171,22 @@ fn expand(root: &[u8; 32], label: &str, context: &str) -> Zeroizing<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::SystemRandom;
 
     const A: &str = "a:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     const B: &str = "b:HxECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    #[test]
+    fn a_new_entry_is_a_ring() {
+        let first = KeyRing::new_entry("2026-11", &SystemRandom).unwrap();
+        let second = KeyRing::new_entry("2026-12", &SystemRandom).unwrap();
+        let ring = KeyRing::parse(&format!("{}\n{}", &*second, &*first)).unwrap();
+        assert_eq!(ring.keys.len(), 2);
+        for id in ["", "a:b", "a,b", "a b", "#a", "a\n", "\u{e9}"] {
+            let refused = KeyRing::new_entry(id, &SystemRandom).unwrap_err();
+            assert_eq!(refused, KeyRingError::Malformed, "{id:?}");
+        }
+    }
 
     #[test]
     fn parses_newest_first() {

@@ -4,6 +4,10 @@
 //! records with an expiry, swaps them by comparison, and keeps an index. It never sees a secret:
 //! keys arrive hashed and records arrive sealed.
 
+#[cfg(feature = "authorization-server")]
+mod bounded;
+#[cfg(feature = "authorization-server")]
+mod housekeeping;
 mod key_ring;
 mod memory;
 #[cfg(feature = "authorization-server")]
@@ -15,6 +19,8 @@ use async_trait::async_trait;
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
+#[cfg(feature = "authorization-server")]
+pub(crate) use bounded::BoundedStore;
 pub use key_ring::{KeyRing, KeyRingError};
 pub use memory::MemoryStore;
 #[cfg(feature = "authorization-server")]

@@ -40,6 +40,12 @@ impl Records {
         }
     }
 
+    /// The moment that expiries are compared with.
+    #[cfg(feature = "rmcp")]
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     pub(crate) async fn insert<T: Serialize + Sync>(
         &self,
         key: &RecordKey,

@@ -28,7 +28,8 @@ impl StoreUrl {
                 && bytes
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b))
         };
-        if scheme.is_some_and(legal) {
+        // Nothing can follow: who writes a path there wants another store.
+        if scheme.is_some_and(legal) && !(scheme == Some("memory") && text != "memory:") {
             return Ok(Self(text.to_owned().into()));
         }
         Err(BuildError::argument(

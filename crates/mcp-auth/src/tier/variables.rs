@@ -90,9 +90,7 @@ impl Variables {
                 ));
             }
         }
-        let variables = Self(set);
-        variables.refuse_not_built()?;
-        Ok(variables)
+        Ok(Self(set))
     }
 
     /// A variable, without the spaces around it.
@@ -166,24 +164,6 @@ impl Variables {
             None | Some("0") => Ok(false),
             Some("1") => Ok(true),
             Some(_) => Err(BuildError::argument(name, "must be `1` or unset")),
-        }
-    }
-
-    /// What is built of stores.
-    fn refuse_not_built(&self) -> Result<(), BuildError> {
-        match self.get("MCP_AUTH_STORE") {
-            None | Some("memory:") => Ok(()),
-            Some(store)
-                if ["sqlite:", "redis:", "rediss:", "postgres:"]
-                    .iter()
-                    .any(|s| store.starts_with(s)) =>
-            {
-                Err(BuildError::argument(
-                    "MCP_AUTH_STORE",
-                    "only `memory:` is supported yet",
-                ))
-            }
-            Some(_) => Err(BuildError::argument("MCP_AUTH_STORE", "must be `memory:`")),
         }
     }
 }

@@ -247,6 +247,10 @@ pub enum UpstreamError {
     /// A request may have arrived, but no usable answer came back.
     #[error("the upstream gave no usable answer: {0}")]
     Outage(&'static str),
+    /// It answered that it cannot at the moment (5xx, 429, `temporarily_unavailable`): in all
+    /// likelihood the same token can be sent again.
+    #[error("the upstream says that it cannot at the moment")]
+    Unwell,
     /// It said `invalid_grant`: the code or the refresh token is finished.
     #[error("the upstream refused the grant")]
     InvalidGrant,

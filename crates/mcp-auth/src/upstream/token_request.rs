@@ -93,15 +93,16 @@ impl OAuthUpstream {
 struct Door(Arc<dyn HttpClient>);
 
 impl<'c> AsyncHttpClient<'c> for Door {
-    type Error = HttpError;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send>>;
+    type Error = DoorError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, DoorError>> + Send>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         let http = Arc::clone(&self.0);
         Box::pin(async move {
             let answer = http.send(request.map(Into::into), MAX_ANSWER).await?;
-            if answer.status().is_server_error() {
-                return Err(HttpError::NoAnswer("the upstream answered 5xx".into()));
+            let status = answer.status();
+            if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+                return Err(DoorError::Unwell);
             }
             let mut answer = answer.map(|body| body.to_vec());
             if answer.status().is_success() && is_an_error(answer.body()) {
@@ -110,6 +111,14 @@ impl<'c> AsyncHttpClient<'c> for Door {
             Ok(answer)
         })
     }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum DoorError {
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error("the upstream answered 5xx or 429")]
+    Unwell,
 }
 
 /// Some providers answer errors with 200.
@@ -123,7 +132,7 @@ const INVALID_GRANT_TOO: [&str; 2] = ["bad_refresh_token", "bad_verification_cod
 
 fn tokens(
     upstream: &OAuthUpstream,
-    answer: Result<UpstreamTokenResponse, RequestTokenError<HttpError, BasicErrorResponse>>,
+    answer: Result<UpstreamTokenResponse, RequestTokenError<DoorError, BasicErrorResponse>>,
 ) -> Result<UpstreamTokens, UpstreamError> {
     let answer = answer.map_err(|error| match error {
         RequestTokenError::ServerResponse(refusal) => match refusal.error() {
@@ -137,20 +146,17 @@ fn tokens(
                 UpstreamError::InvalidGrant
             }
             BasicErrorResponseType::Extension(code) if code == "temporarily_unavailable" => {
-                UpstreamError::Outage("it says that it is temporarily unavailable")
+                UpstreamError::Unwell
             }
             _ => UpstreamError::Refused("its token endpoint refused the request"),
         },
-        RequestTokenError::Request(HttpError::NotSent(source)) => UpstreamError::NotReached(source),
-        RequestTokenError::Request(error @ (HttpError::NotAllowed | HttpError::Busy)) => {
-            UpstreamError::NotReached(error.into())
-        }
-        RequestTokenError::Request(HttpError::NoAnswer(_)) => {
-            UpstreamError::Outage("its token endpoint gave no answer")
-        }
-        RequestTokenError::Request(HttpError::TooLarge) => {
-            UpstreamError::Outage("its token answer is too large")
-        }
+        RequestTokenError::Request(DoorError::Unwell) => UpstreamError::Unwell,
+        RequestTokenError::Request(DoorError::Http(error)) => match error {
+            HttpError::NotSent(source) => UpstreamError::NotReached(source),
+            HttpError::NotAllowed | HttpError::Busy => UpstreamError::NotReached(error.into()),
+            HttpError::NoAnswer(_) => UpstreamError::Outage("its token endpoint gave no answer"),
+            HttpError::TooLarge => UpstreamError::Outage("its token answer is too large"),
+        },
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
             UpstreamError::Outage("its token answer is not one")
         }

@@ -51,6 +51,12 @@ async fn nothing_unsafe_is_built() {
     // A store that outlives the process would hold records that no key opens any more.
     let kept = Arc::new(Witness::promising(Capabilities::durable_and_shared()));
     assert!(refusal(local().with_store(kept)).contains("outlives"));
+    // One that comes to agree only later lets two redeem one code.
+    let mut later = Capabilities::durable_and_shared();
+    later.atomic = false;
+    let later = Arc::new(Witness::promising(later));
+    let said = refusal(local().with_key_ring(ring()).with_store(later));
+    assert!(said.contains("atomic"), "{said}");
 }
 
 /// JWK-12. A subject is `namespace|user`; one without a namespace is left for what is no user.

@@ -336,7 +336,7 @@ async fn a_removed_key_fails_its_assertions() {
         .tokens();
 }
 
-/// CIM-08, JWK-07, DCR-10.
+/// CIM-08, JWK-07, DCR-10, FLT-19.
 #[tokio::test]
 async fn keys_behind_a_jwks_uri_are_fetched_kept_and_looked_for_again() {
     let signed = Signed::new(Algorithm::RS256).await;
@@ -367,6 +367,33 @@ async fn keys_behind_a_jwks_uri_are_fetched_kept_and_looked_for_again() {
     signed.server.clock.advance(Duration::from_secs(31));
     refresh(&next, "6").await.tokens();
     assert_eq!(fetches(), 2);
+}
+
+/// FLT-18. Keys that were read are used while their host is down, and not for ever.
+#[tokio::test]
+async fn keys_whose_host_is_down_are_used_for_a_day() {
+    let signed = Signed::new(Algorithm::ES256).await;
+    signed.publish(json!({ "jwks_uri": signed.host.url("/jwks.json") }));
+    signed.host.serve("/jwks.json", &signed.signer.jwks());
+    let code = signed.client.code(&signed.server).await;
+    let assertion = signed.signer.sign(&signed.claims("1"));
+    let tokens = signed.redeem(&code, &assertion).await.tokens();
+    signed
+        .host
+        .answer("/jwks.json", DocumentAnswer::status(503));
+    let hour = Duration::from_secs(3600);
+    let mut refresh = tokens.refresh;
+    for n in 2..=12 {
+        signed.server.clock.advance(2 * hour);
+        let assertion = signed.signer.sign(&signed.claims(&n.to_string()));
+        refresh = signed.refresh(&refresh, &assertion).await.tokens().refresh;
+    }
+    signed.server.clock.advance(4 * hour);
+    let assertion = signed.signer.sign(&signed.claims("last"));
+    signed
+        .refresh(&refresh, &assertion)
+        .await
+        .refuses(503, "temporarily_unavailable");
 }
 
 /// CIM-08, FLT-33.

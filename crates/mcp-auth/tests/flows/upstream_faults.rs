@@ -1,16 +1,59 @@
 //! The upstream fails: nobody is logged out by it, and nothing of it reaches a host.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mcp_auth_testkit::{browser::Decision, demo_upstream::Faults};
 use serde_json::json;
 
-use crate::rig::{Rig, Session, assert_invalid_grant, assert_try_again, hash};
+use crate::rig::{Rig, Session, assert_invalid_grant, assert_try_again, at_once, hash};
 
 const LIFETIME: Duration = Duration::from_secs(300);
 const PAST_IT: Duration = Duration::from_secs(301);
 
-/// FLT-11, FLT-13, FLT-14.
+/// FLT-13. A burst is over before the host hears of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_burst_of_5xx_is_asked_again_in_the_same_refresh() {
+    let rig = Rig::plan().upstream_lifetime(LIFETIME).start().await;
+    let session = rig.sign_in().await;
+    rig.clock.advance(PAST_IT);
+    rig.upstream
+        .change_faults(|faults| faults.token_status = Some(503));
+    let over = async {
+        while rig.upstream.counters().refreshes == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        rig.upstream.set_faults(Faults::default());
+    };
+    let (answer, ()) = tokio::join!(session.refresh(), over);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(rig.upstream.counters().refreshes, 2);
+}
+
+/// FLT-13. One flight for a grant, and few requests for each refresh, however many ask.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_burst_of_5xx_is_no_burst_of_requests() {
+    let rig = Rig::plan().upstream_lifetime(LIFETIME).start().await;
+    let session = Arc::new(rig.sign_in().await);
+    rig.clock.advance(PAST_IT);
+    rig.upstream
+        .change_faults(|faults| faults.token_status = Some(503));
+    let answers = at_once(32, |_| {
+        let session = session.clone();
+        async move { session.refresh().await }
+    })
+    .await;
+    answers.iter().for_each(assert_try_again);
+    let asked = rig.upstream.counters().refreshes;
+    assert!(
+        (3..=6).contains(&asked),
+        "{asked} requests for 32 refreshes"
+    );
+}
+
+/// FLT-11, FLT-14.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_outage_consumes_no_refresh_token() {
     let outages = [

@@ -11,7 +11,7 @@ use crate::{
     authorization_server::clients::PreregisteredClients,
     net::TrustedProxies,
     oauth::{ClientSecret, PublicUrl, Scopes},
-    store::KeyRing,
+    store::{KeyRing, StoreUrl},
     upstream::{OAuthUpstream, OAuthUpstreamBuilder},
 };
 
@@ -24,6 +24,7 @@ pub struct Environment {
     listen: SocketAddr,
     public_url: PublicUrl,
     upstream: Option<UpstreamVariables>,
+    store: StoreUrl,
     pub(super) key_ring: Option<KeyRing>,
     pub(super) signing_keys: Option<SigningKeys>,
     pub(super) token_form: Option<AccessTokenForm>,
@@ -93,6 +94,7 @@ impl Environment {
         let public_url = variables.public_url(listen)?;
         let environment = Self {
             upstream: variables.upstream()?,
+            store: variables.store()?,
             key_ring: variables.key_ring()?,
             signing_keys: variables.signing_keys()?,
             token_form: variables.token_form()?,
@@ -147,6 +149,15 @@ impl Environment {
     #[must_use]
     pub const fn public_url(&self) -> &PublicUrl {
         &self.public_url
+    }
+
+    /// Where the store is; the crate of its backend opens it. `memory:` by default.
+    ///
+    /// A mistake that shows when it is opened is best reported under the variable's name, with
+    /// [`BuildError::named`].
+    #[must_use]
+    pub const fn store(&self) -> &StoreUrl {
+        &self.store
     }
 
     /// The reverse proxies whose forwarded headers are believed; none by default.

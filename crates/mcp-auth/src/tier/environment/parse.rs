@@ -11,7 +11,7 @@ use crate::{
     authorization_server::clients::PreregisteredClients,
     net::TrustedProxies,
     oauth::{ClientSecret, Issuer, Scopes},
-    store::KeyRing,
+    store::{KeyRing, StoreUrl},
     tier::variables::Variables,
 };
 
@@ -51,6 +51,14 @@ impl Variables {
                 "must be `sealed` or `jwt`",
             )),
         }
+    }
+
+    /// Where the store is: in memory unless something is said.
+    pub(super) fn store(&self) -> Result<StoreUrl, BuildError> {
+        const NAME: &str = "MCP_AUTH_STORE";
+        let url = self.get(NAME).map(StoreUrl::parse).transpose();
+        let url = url.map_err(|error| error.named(NAME))?;
+        Ok(url.unwrap_or_else(StoreUrl::memory))
     }
 
     /// A secret that stands in the variable itself, or in the file that it names after an `@`.

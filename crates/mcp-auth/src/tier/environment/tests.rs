@@ -69,7 +69,7 @@ fn a_variable_that_cannot_be_used_is_named() {
         ("MCP_AUTH_SIGNING_KEY", "@missing-file"),
         ("MCP_AUTH_TRUSTED_PROXIES", "proxy"),
         ("MCP_AUTH_RATE_LIMIT", "no"),
-        ("MCP_AUTH_STORE", "redis://127.0.0.1"),
+        ("MCP_AUTH_STORE", "memory:canary"),
         ("MCP_AUTH_STORE", "mem"),
         ("MCP_AUTH_SCOPES", "a\"b"),
         ("MCP_AUTH_ACCESS_TTL", "1h"),

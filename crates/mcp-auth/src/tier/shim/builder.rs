@@ -43,6 +43,7 @@ pub struct ShimBuilder<T> {
     token_form: AccessTokenForm,
     dpop: Option<Dpop>,
     store: Option<Arc<dyn Store>>,
+    store_deadline: Duration,
     scopes: Option<Scopes>,
     required_scopes: Option<Scopes>,
     scope_descriptions: ScopeDescriptions,
@@ -90,6 +91,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             token_form: AccessTokenForm::Sealed,
             dpop: None,
             store: None,
+            store_deadline: Duration::from_secs(2),
             scopes: None,
             required_scopes: None,
             scope_descriptions: ScopeDescriptions::default(),
@@ -193,8 +195,21 @@ impl<T: ShimTier> ShimBuilder<T> {
     }
 
     /// With another store than memory.
+    ///
+    /// What the store promises is looked at when the tier is built: without atomic steps it is
+    /// refused, and one that outlives the process needs a key ring that does so too.
     pub fn with_store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
+        self
+    }
+
+    /// With this long for one operation of the store; two seconds by default, whole seconds.
+    ///
+    /// Requests that need a store that does not answer are told to come back (503). Once one
+    /// operation ran into this, a single one at a time finds out whether the store is back, and the
+    /// others do not wait.
+    pub const fn with_store_deadline(mut self, deadline: Duration) -> Self {
+        self.store_deadline = deadline;
         self
     }
 

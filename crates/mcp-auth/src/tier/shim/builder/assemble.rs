@@ -11,7 +11,7 @@ use crate::{
         PushedRequests, RememberedConsents, pages::BuiltInPages, paths,
     },
     resource_server::{ResourceServer, ResourceServers},
-    store::{MemoryStore, Purpose, Records, Sealer, Store},
+    store::{BoundedStore, MemoryStore, Purpose, Records, Sealer, Store},
     tier::shim::Shim,
 };
 
@@ -48,12 +48,20 @@ impl<T: ShimTier> ShimBuilder<T> {
             Some(store) => Arc::clone(store),
             None => Arc::new(MemoryStore::with_clock(Arc::clone(&self.clock))),
         };
+        Self::check_store(&*store)?;
         let ring = self.ring(&*store)?;
+        #[cfg(feature = "rmcp")]
+        let shared = store.capabilities().shared;
+        let store = Arc::new(BoundedStore::new(
+            store,
+            self.store_deadline,
+            Arc::clone(&self.clock),
+        ));
         let sealer =
             |purpose| Sealer::new(&ring, purpose, issuer.as_str(), Arc::clone(&self.random));
         let proofs = self.dpop.map(|dpop| {
             let nonces = sealer(Purpose::DpopNonce);
-            ProofVerifier::new(dpop, nonces, Arc::clone(&store), Arc::clone(&self.clock))
+            ProofVerifier::new(dpop, nonces, store.clone(), Arc::clone(&self.clock))
         });
         let records = Records::new(store, sealer(Purpose::Record), Arc::clone(&self.clock));
         let grants = Grants::new(
@@ -82,6 +90,9 @@ impl<T: ShimTier> ShimBuilder<T> {
                 Some(proofs) => server.with_dpop(proofs.clone()),
                 None => server,
             };
+            // Where another process can read them; elsewhere rmcp's own memory does.
+            #[cfg(feature = "rmcp")]
+            let server = server.with_session_records(shared.then(|| records.clone()));
             server
                 .with_issuer(issuer.clone())
                 .with_required_scopes(required_scopes.clone())

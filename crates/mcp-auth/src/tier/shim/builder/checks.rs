@@ -100,6 +100,7 @@ impl<T: ShimTier> ShimBuilder<T> {
                 366 * DAY,
             ),
             ("revocation bound", self.grants.revocation_bound, 0, 3600),
+            ("store deadline", self.store_deadline, 1, 60),
             // No access token is older than a day, so nothing could be served for longer.
             (
                 "serve until",
@@ -269,6 +270,16 @@ impl<T: ShimTier> ShimBuilder<T> {
             ));
         }
         Ok(())
+    }
+
+    /// What promises no atomic steps redeems a code twice, whatever else it promises.
+    pub(super) fn check_store(store: &dyn Store) -> Result<(), BuildError> {
+        if store.capabilities().atomic {
+            return Ok(());
+        }
+        Err(BuildError::Unsafe(
+            "this store promises no atomic insert and replace, so two requests could redeem one code: use one that does, or its single writer".into(),
+        ))
     }
 
     /// The keys that were given, or a fresh one where losing it loses nothing that should last.

@@ -1,4 +1,8 @@
-//! Glue for rmcp: [`Principal`] as a tool parameter, and rmcp's own checks filled from the tier.
+//! Glue for rmcp: [`Principal`] as a tool parameter, rmcp's own checks filled from the tier, and its
+//! sessions kept in our store.
+
+#[cfg(feature = "authorization-server")]
+mod stored_sessions;
 
 use ::rmcp::{
     ErrorData,
@@ -24,7 +28,13 @@ impl<C: AsRequestContext> FromContextPart<C> for Principal {
     }
 }
 
+#[cfg(feature = "authorization-server")]
+pub use stored_sessions::StoredSessions;
+
 /// rmcp's configuration with `Host` and `Origin` lists for the tier's main endpoint.
+///
+/// Where the tier's store is shared, the sessions of hosts before 2026-07-28 are kept in it, so that
+/// another process can go on with one.
 ///
 /// rmcp checks both again behind the layer. By default it knows loopback names only, so a public
 /// server would answer 403 to everybody, and it does not check `Origin` at all.
@@ -47,10 +57,18 @@ pub fn server_config_for(server: &ResourceServer) -> StreamableHttpServerConfig 
         origins.extend(spellings);
     }
     origins.extend(server.allowed_origins().map(with_port));
-    StreamableHttpServerConfig::default()
+    let config = StreamableHttpServerConfig::default()
         .with_allowed_hosts(hosts)
         .with_allowed_origins(origins)
-        .enforce_origin_validation()
+        .enforce_origin_validation();
+    #[cfg(feature = "authorization-server")]
+    if let Some(records) = server.session_records() {
+        let mut config = config;
+        let sessions = StoredSessions::of(records.clone());
+        config.session_store = Some(std::sync::Arc::new(sessions));
+        return config;
+    }
+    config
 }
 
 /// rmcp takes an origin without a port for every port; the default port is spelled out instead.

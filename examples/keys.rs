@@ -1,0 +1,121 @@
+//! `keys`: makes the key ring of a server, and rotates it without signing anybody out.
+//!
+//! ```text
+//! cargo run --example keys -- new /etc/mcp-auth/keys     # a ring with one key
+//! cargo run --example keys -- add /etc/mcp-auth/keys     # one more, which opens and does not seal yet
+//! cargo run --example keys -- use /etc/mcp-auth/keys     # the last one to the front: it seals from now on
+//! cargo run --example keys -- drop /etc/mcp-auth/keys ID # a cut-off: what it sealed is unknown
+//! cargo run --example keys -- list /etc/mcp-auth/keys    # the ids, the one that seals first
+//! ```
+//!
+//! Servers read the file when they start (`MCP_AUTH_KEY=@/etc/mcp-auth/keys`), so restart all of them
+//! after `add`, then all of them after `use`: at every moment each of them opens what any other one
+//! seals. Drop a key once nothing lives that it sealed: not before the longest lifetime of a grant has
+//! passed, and hosts that registered before it have to register again. One server alone needs no `add`
+//! by itself: `add` and `use`, then one restart.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)] // it talks to whoever started it
+
+use std::{
+    error::Error,
+    fs::{self, OpenOptions},
+    io::Write,
+    path::Path,
+    process::ExitCode,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use mcp_auth::{oauth::SystemRandom, store::KeyRing};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("keys: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
+    match arguments {
+        ["new", file] => {
+            let file = Path::new(file);
+            if file.exists() {
+                return Err("the file is there already; `add` puts one more key into it".into());
+            }
+            write(file, &[entry()?])?;
+        }
+        ["add", file] => {
+            let mut keys = read(file)?;
+            keys.push(entry()?);
+            write(Path::new(file), &keys)?;
+        }
+        ["use", file] => {
+            let mut keys = read(file)?;
+            keys.rotate_right(1);
+            write(Path::new(file), &keys)?;
+        }
+        ["drop", file, id] => {
+            let keys = read(file)?;
+            let left: Vec<_> = keys
+                .iter()
+                .filter(|key| id_of(key) != *id)
+                .cloned()
+                .collect();
+            if left.len() == keys.len() {
+                return Err("the ring has no key of this id".into());
+            }
+            if left.is_empty() {
+                return Err("this is the only key: `add` another one first".into());
+            }
+            write(Path::new(file), &left)?;
+        }
+        ["list", file] => read(file)?
+            .iter()
+            .for_each(|key| println!("{}", id_of(key))),
+        _ => {
+            return Err(
+                "say `new FILE`, `add FILE`, `use FILE`, `drop FILE ID` or `list FILE`".into(),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A fresh key, named after the second it was made in.
+fn entry() -> Result<String, Box<dyn Error>> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    Ok(KeyRing::new_entry(&format!("k{now}"), &SystemRandom)?.to_string())
+}
+
+fn id_of(key: &str) -> &str {
+    key.split(':').next().unwrap_or(key)
+}
+
+/// The keys of a ring that a server could start with, one each; comments do not survive.
+fn read(file: &str) -> Result<Vec<String>, Box<dyn Error>> {
+    let text = fs::read_to_string(file)?;
+    KeyRing::parse(&text)?;
+    let entries = text.split([',', '\n']).map(str::trim);
+    let entries = entries.filter(|entry| !entry.is_empty() && !entry.starts_with('#'));
+    Ok(entries.map(str::to_owned).collect())
+}
+
+/// All or nothing: a server that starts meanwhile reads the old ring or the new one.
+fn write(file: &Path, keys: &[String]) -> Result<(), Box<dyn Error>> {
+    let text = format!("{}\n", keys.join("\n"));
+    KeyRing::parse(&text)?;
+    let fresh = file.with_extension("new");
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut to = options.open(&fresh)?;
+    to.write_all(text.as_bytes())?;
+    to.sync_all()?;
+    fs::rename(&fresh, file)?;
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! One process of `remote_dcr`.
+
+use std::{
+    collections::BTreeMap,
+    fs::{File, OpenOptions},
+    io::Read,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use mcp_auth_testkit::services::{ServerProcess, free_port};
+
+/// A process that can be killed and started again as it was.
+pub struct Server {
+    process: Option<ServerProcess>,
+    variables: BTreeMap<String, String>,
+    address: SocketAddr,
+    log: PathBuf,
+}
+
+impl Server {
+    /// `remote_dcr` on a free port with these variables, not started yet.
+    pub fn prepare(variables: &[(&str, &str)], log: &Path) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
+        let mut all: BTreeMap<_, _> = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        all.insert("MCP_AUTH_LISTEN".into(), address.to_string());
+        Self {
+            process: None,
+            variables: all,
+            address,
+            log: log.to_owned(),
+        }
+    }
+
+    /// Starts it (again) and waits until it answers.
+    pub fn begin(&mut self) {
+        let mut process = self.spawn();
+        process
+            .wait_for(self.address, Duration::from_secs(60))
+            .unwrap_or_else(|error| panic!("{error}: {}", self.said()));
+        self.process = Some(process);
+    }
+
+    /// Starts it, expecting it to end by itself; what it said.
+    pub fn refusal(variables: &[(&str, &str)], log: &Path) -> String {
+        let server = Self::prepare(variables, log);
+        let ended = server.spawn().wait(Duration::from_secs(30)).unwrap();
+        assert_eq!(ended, Some(false), "it started: {}", server.said());
+        server.said()
+    }
+
+    fn spawn(&self) -> ServerProcess {
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .unwrap();
+        let mut command = Command::new(program_of("remote_dcr"));
+        for (name, _) in std::env::vars() {
+            if name.starts_with("MCP_") || name.starts_with("UPSTREAM_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .env("RUST_LOG", "info")
+            .envs(&self.variables)
+            .stdout(Stdio::null())
+            .stderr(log);
+        ServerProcess::start(&mut command).unwrap()
+    }
+
+    /// With other variables from the next start on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.into(), value.into());
+    }
+
+    /// Where it listens, whatever hosts see.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The running process.
+    pub fn process(&mut self) -> &mut ServerProcess {
+        self.process.as_mut().expect("it was started")
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        drop(self.process.take());
+    }
+
+    /// `kill -9` and a new start at the same address.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.begin();
+    }
+
+    /// As a deployment does it: asks it to stop, waits until it has, and starts it again.
+    pub fn roll(&mut self) {
+        self.process().signal("TERM").unwrap();
+        let ended = self.process().wait(Duration::from_secs(30)).unwrap();
+        assert_eq!(ended, Some(true), "it stops when it is asked to");
+        self.begin();
+    }
+
+    /// Everything it logged so far.
+    pub fn said(&self) -> String {
+        let mut said = Vec::new();
+        if let Ok(mut log) = File::open(&self.log) {
+            log.read_to_end(&mut said).unwrap();
+        }
+        String::from_utf8_lossy(&said).into_owned()
+    }
+}
+
+/// An example that `cargo test` built beside this test.
+pub fn program_of(example: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join("examples")
+        .join(example);
+    assert!(
+        program.is_file(),
+        "{} is not there: cargo build --examples",
+        program.display()
+    );
+    program
+}
