@@ -150,7 +150,7 @@ impl SqlStoreBuilder {
         let opened = match Location::parse(&self.url)? {
             Location::Sqlite(file) => SqliteStore::open(file, self.deadline)
                 .await
-                .map(Database::Sqlite),
+                .map(|store| Database::Sqlite(Box::new(store))),
             Location::Postgres(server) => PostgresStore::open(
                 *server,
                 self.deadline,
@@ -158,7 +158,7 @@ impl SqlStoreBuilder {
                 self.synchronous_replica,
             )
             .await
-            .map(Database::Postgres),
+            .map(|store| Database::Postgres(Box::new(store))),
         };
         opened.map(SqlStore).map_err(Trouble::into_mistake)
     }
@@ -177,8 +177,8 @@ impl fmt::Debug for SqlStoreBuilder {
 
 #[derive(Debug)]
 enum Database {
-    Sqlite(SqliteStore),
-    Postgres(PostgresStore),
+    Sqlite(Box<SqliteStore>),
+    Postgres(Box<PostgresStore>),
 }
 
 #[async_trait]
@@ -246,3 +246,8 @@ impl Store for SqlStore {
         }
     }
 }
+
+/// The README's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -104,4 +104,4 @@ pub(crate) fn stride(limit: usize) -> i64 {
 pub(crate) const KEPT_AFTER_EXPIRY: u64 = 60 * 60;
 const PURGED_AT_ONCE: i64 = 1_000;
 /// The length of a hash: of a key, and of an index name.
-const HASH: usize = 32;
+pub(crate) const HASH: usize = 32;

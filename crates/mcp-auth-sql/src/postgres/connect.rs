@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::{ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions};
+use sqlx::{
+    ConnectOptions, Connection, Decode, Executor, PgConnection, Postgres, Row, Type,
+    postgres::PgConnectOptions,
+};
 
 use super::trouble::{LACKS_RIGHTS, READ_ONLY, trouble};
 use crate::{cause::Trouble, schema};
@@ -15,43 +18,15 @@ pub(super) struct Settings {
     pub(super) synchronous_replica: bool,
 }
 
-/// A connection to a server that takes writes and keeps what it acknowledges.
+/// A connection to a server that takes writes.
 pub(super) async fn connect(settings: &Settings) -> Result<PgConnection, Trouble> {
-    let mut connection = settings
-        .options
-        .connect()
+    let connection = settings.options.connect().await;
+    let mut connection = connection.map_err(|error| trouble(&error))?;
+    let read_only = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'";
+    let read_only: bool = first(&mut connection, read_only)
         .await
         .map_err(|error| trouble(&error))?;
-    // A standby answers loads with yesterday's state: "no such record" for one that there is.
-    //
-    // A statement that waits for a foreign lock ends by itself, so that those that were given up do
-    // not heap up on the server. Single statements are written for READ COMMITTED. And a server that
-    // acknowledges before it has written would make `durable` a lie.
-    //
-    // Settings, not startup parameters, which pgbouncer refuses. In its transaction mode they stay on
-    // a connection that others of the same role and database get as well.
-    let ready: (bool, String, String, String) = sqlx::query_as(
-        "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
-            set_config('statement_timeout', $1, false),
-            set_config('default_transaction_isolation', 'read committed', false),
-            set_config('synchronous_commit', CASE
-                WHEN current_setting('synchronous_commit') = 'off' THEN 'on'
-                WHEN current_setting('synchronous_commit') = 'local' AND $2 THEN 'on'
-                ELSE current_setting('synchronous_commit') END, false)",
-    )
-    .bind(
-        settings
-            .deadline
-            .as_millis()
-            .clamp(1, 3_600_000)
-            .to_string(),
-    )
-    .bind(settings.synchronous_replica)
-    .persistent(false)
-    .fetch_one(&mut connection)
-    .await
-    .map_err(|error| trouble(&error))?;
-    if ready.0 {
+    if read_only {
         return Err(Trouble::Away(READ_ONLY.into()));
     }
     Ok(connection)
@@ -77,11 +52,7 @@ async fn prepare_with(connection: &mut PgConnection) -> Result<Result<(), Troubl
     }
     // Of several processes that start at once the first makes the tables, and the others see them.
     let mut making = connection.begin().await?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1)")
-        .bind(LOCK)
-        .persistent(false)
-        .execute(&mut *making)
-        .await?;
+    making.execute(sqlx::raw_sql(LOCK)).await?;
     if let Some(oldest) = oldest(&mut making).await? {
         making.rollback().await?;
         return Ok(schema::usable(oldest));
@@ -96,27 +67,39 @@ async fn prepare_with(connection: &mut PgConnection) -> Result<Result<(), Troubl
 
 /// What the tables say of themselves; none where there are none.
 async fn oldest(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
-    let there: bool = sqlx::query_scalar("SELECT to_regclass('mcp_auth_schema') IS NOT NULL")
-        .persistent(false)
-        .fetch_one(&mut *connection)
-        .await?;
+    // Asked of the catalogue: what a session remembers of a name outlives its wait for the lock.
+    let there: bool = first(
+        connection,
+        "SELECT EXISTS (
+            SELECT FROM pg_catalog.pg_class
+            WHERE relname = 'mcp_auth_schema' AND pg_catalog.pg_table_is_visible(oid)
+        )",
+    )
+    .await?;
     if !there {
         return Ok(None);
     }
-    let oldest = sqlx::query_scalar("SELECT coalesce(max(oldest), 1)::bigint FROM mcp_auth_schema");
-    Ok(Some(oldest.persistent(false).fetch_one(connection).await?))
+    let oldest = "SELECT coalesce(max(oldest), 1)::bigint FROM mcp_auth_schema";
+    first(connection, oldest).await.map(Some)
 }
 
 async fn may_write(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(
+    first(
+        connection,
         "SELECT bool_and(has_table_privilege(name, needed))
         FROM unnest(ARRAY['mcp_auth_record', 'mcp_auth_index']) AS name,
             unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS needed",
     )
-    .persistent(false)
-    .fetch_one(connection)
     .await
 }
 
-/// A number that nobody else in the database is likely to lock: `mcpauth` in ASCII.
-const LOCK: i64 = 0x6d_6370_6175_7468;
+/// The first column of the only row, of a statement in one message as all are.
+async fn first<T>(connection: &mut PgConnection, sql: &'static str) -> Result<T, sqlx::Error>
+where
+    T: for<'r> Decode<'r, Postgres> + Type<Postgres>,
+{
+    sqlx::raw_sql(sql).fetch_one(connection).await?.try_get(0)
+}
+
+/// Locks a number that nobody else in the database is likely to lock: `mcpauth` in ASCII.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(x'006d637061757468'::bigint)";

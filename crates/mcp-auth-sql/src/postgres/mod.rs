@@ -1,29 +1,33 @@
 //! The store on a PostgreSQL server.
 
 mod connect;
+mod statements;
 mod trouble;
 
-use std::{fmt, time::Duration};
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc, time::Duration};
 
 use mcp_auth::store::{
     Cursor, IndexName, IndexPage, Insert, Record, RecordKey, Replace, StoreError, Version,
     Versioned,
 };
-use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, postgres::PgRow};
 use tokio::sync::OnceCell;
 
 use self::{
     connect::{Settings, connect},
-    trouble::{is_worth_another_try, keeps_the_connection, trouble},
+    trouble::{READ_ONLY, is_worth_another_try, keeps_the_connection, trouble},
 };
 use crate::{
     cause::{Trouble, within},
     connections::{Connections, Lent},
     location::Server,
-    row::{self, Columns, KEPT_AFTER_EXPIRY},
+    row::{self, Columns},
 };
 
-/// Every operation is one statement, and with that one transaction.
+/// Every operation is one message of one statement, and with that one transaction.
 ///
 /// Whatever writes locks the record before its index entries, so that nobody waits in a circle, and
 /// a purge passes by what another one has locked.
@@ -75,18 +79,9 @@ impl PostgresStore {
         key: &RecordKey,
         record: Record,
     ) -> Result<Insert, StoreError> {
-        let columns = Columns::of(record);
-        let version = row::first_version();
-        let done = self.ask(Repeat::Never, || {
-            sqlx::query(INSERT)
-                .bind(key.as_bytes().as_slice())
-                .bind(version)
-                .bind(columns.expires_at)
-                .bind(&columns.sealed)
-                .bind(&columns.names)
-                .bind(columns.listed_until)
-        });
-        Ok(if done.await?.is_empty() {
+        let statement = statements::insert(key, row::first_version(), &Columns::of(record));
+        let written = self.ask(Repeat::Never, statement).await?;
+        Ok(if written.is_empty() {
             Insert::Exists
         } else {
             Insert::Inserted
@@ -94,12 +89,13 @@ impl PostgresStore {
     }
 
     pub(crate) async fn load(&self, key: &RecordKey) -> Result<Option<Versioned>, StoreError> {
-        let found = self.ask(Repeat::OnADeadConnection, || {
-            sqlx::query(LOAD).bind(key.as_bytes().as_slice())
-        });
-        let found = found.await?;
-        let found = found.first().map(versioned).transpose()?;
-        Ok(found)
+        let found = self
+            .ask(Repeat::OnADeadConnection, statements::load(key))
+            .await?;
+        let found = found
+            .first()
+            .ok_or_else(|| Trouble::Failed(NOTHING.into()))?;
+        Ok(versioned(found)?)
     }
 
     pub(crate) async fn replace(
@@ -108,18 +104,9 @@ impl PostgresStore {
         version: Version,
         record: Record,
     ) -> Result<Replace, StoreError> {
-        let columns = Columns::of(record);
-        let done = self.ask(Repeat::Never, || {
-            sqlx::query(REPLACE)
-                .bind(key.as_bytes().as_slice())
-                .bind(version.0.cast_signed())
-                .bind(row::next_version(version))
-                .bind(columns.expires_at)
-                .bind(&columns.sealed)
-                .bind(&columns.names)
-                .bind(columns.listed_until)
-        });
-        Ok(if done.await?.is_empty() {
+        let statement = statements::replace(key, version, &Columns::of(record));
+        let written = self.ask(Repeat::Never, statement).await?;
+        Ok(if written.is_empty() {
             Replace::Conflict
         } else {
             Replace::Replaced
@@ -128,10 +115,8 @@ impl PostgresStore {
 
     pub(crate) async fn remove(&self, key: &RecordKey) -> Result<(), StoreError> {
         // A second removal finds nothing, which is no error.
-        let done = self.ask(Repeat::OnADeadConnection, || {
-            sqlx::query(REMOVE).bind(key.as_bytes().as_slice())
-        });
-        done.await?;
+        self.ask(Repeat::OnADeadConnection, statements::remove(key))
+            .await?;
         Ok(())
     }
 
@@ -141,47 +126,46 @@ impl PostgresStore {
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> Result<IndexPage, StoreError> {
-        let after = row::position(cursor)?;
-        let found = self.ask(Repeat::OnADeadConnection, || {
-            sqlx::query(LIST)
-                .bind(index.as_bytes().as_slice())
-                .bind(&after)
-                .bind(row::one_more_than(limit))
-        });
-        let found = found.await?;
-        let keys = found
-            .iter()
-            .map(|row| row.try_get(0))
-            .collect::<Result<_, _>>();
-        Ok(row::page(keys.map_err(|error| trouble(&error))?, limit)?)
+        let statement = statements::list(index, &row::position(cursor)?, limit);
+        let found = self.ask(Repeat::OnADeadConnection, statement).await?;
+        if found.is_empty() {
+            return Err(Trouble::Failed(NOTHING.into()).into());
+        }
+        let mut keys = Vec::with_capacity(found.len());
+        for row in &found {
+            refuse_a_standby(row)?;
+            keys.extend(
+                row.try_get::<Option<Vec<u8>>, _>(1)
+                    .map_err(|error| trouble(&error))?,
+            );
+        }
+        Ok(row::page(keys, limit)?)
     }
 
     pub(crate) async fn purge_expired(&self, limit: usize) -> Result<usize, StoreError> {
-        let mut purged = 0;
-        for sql in [PURGE_RECORDS, PURGE_INDEX] {
-            let left = row::stride(limit.saturating_sub(purged));
-            let age = i64::try_from(KEPT_AFTER_EXPIRY).unwrap_or(i64::MAX);
-            let gone = self.ask(Repeat::OnADeadConnection, || {
-                sqlx::query(sql).bind(age).bind(left)
-            });
-            purged = purged.saturating_add(gone.await?.len());
-        }
-        Ok(purged)
+        let purge = within(self.settings.deadline, async {
+            let again = Repeat::OnADeadConnection;
+            let records = self
+                .ask(again, statements::purge_records(limit))
+                .await?
+                .len();
+            let rest = limit.saturating_sub(records);
+            let entries = self.ask(again, statements::purge_index(rest)).await?.len();
+            Ok(records + entries)
+        });
+        Ok(purge.await?)
     }
 
     /// What a statement gives, within the deadline.
-    async fn ask<'q>(
-        &self,
-        repeat: Repeat,
-        query: impl Fn() -> Query<'q>,
-    ) -> Result<Vec<PgRow>, Trouble> {
+    async fn ask(&self, repeat: Repeat, statement: String) -> Result<Vec<PgRow>, Trouble> {
         let deadline = self.settings.deadline;
+        let message: Arc<str> = format!("{} {statement}", statements::settings(deadline)).into();
         within(deadline, async {
             self.ready().await?;
             let mut repeat = repeat;
             loop {
                 let lent = self.connections.lend().await?;
-                match self.ask_once(lent, &query).await? {
+                match self.ask_once(lent, &message).await? {
                     Answer::Rows(rows) => return Ok(rows),
                     Answer::Dead { reused, trouble } => {
                         // The others are of the same server, and as old.
@@ -197,10 +181,10 @@ impl PostgresStore {
         .await
     }
 
-    async fn ask_once<'q>(
+    async fn ask_once(
         &self,
         mut lent: Lent<'_, PgConnection>,
-        query: &impl Fn() -> Query<'q>,
+        message: &Arc<str>,
     ) -> Result<Answer, Trouble> {
         let (mut connection, reused) = match self.reuse(&mut lent).await {
             Some(connection) => (connection, true),
@@ -211,7 +195,8 @@ impl PostgresStore {
         };
         let mut tries = 1;
         loop {
-            match query().fetch_all(&mut connection).await {
+            let message = sqlx::raw_sql(AssertSqlSafe(message.clone()));
+            match message.fetch_all(&mut connection).await {
                 Ok(rows) => {
                     lent.give_back(connection);
                     return Ok(Answer::Rows(rows));
@@ -221,15 +206,12 @@ impl PostgresStore {
                     lent.give_back(connection);
                     return Err(trouble(&error));
                 }
-                Err(error)
-                    if error.as_database_error().is_some()
-                        && !matches!(trouble(&error), Trouble::Away(_)) =>
-                {
-                    return Err(trouble(&error));
-                }
                 Err(error) => {
                     let trouble = trouble(&error);
-                    return Ok(Answer::Dead { reused, trouble });
+                    return match trouble {
+                        Trouble::Away(_) => Ok(Answer::Dead { reused, trouble }),
+                        other => Err(other),
+                    };
                 }
             }
         }
@@ -290,77 +272,29 @@ enum Answer {
     Dead { reused: bool, trouble: Trouble },
 }
 
-fn versioned(found: &PgRow) -> Result<Versioned, Trouble> {
+fn versioned(found: &PgRow) -> Result<Option<Versioned>, Trouble> {
+    refuse_a_standby(found)?;
     let read = |error: sqlx::Error| trouble(&error);
-    let names: Vec<u8> = found.try_get(3).map_err(read)?;
-    row::versioned(
-        found.try_get(0).map_err(read)?,
-        found.try_get(1).map_err(read)?,
+    let Some(version) = found.try_get(1).map_err(read)? else {
+        return Ok(None);
+    };
+    let names: Vec<u8> = found.try_get(4).map_err(read)?;
+    let (expires_at, sealed) = (
         found.try_get(2).map_err(read)?,
-        &names,
-    )
+        found.try_get(3).map_err(read)?,
+    );
+    row::versioned(version, expires_at, sealed, &names).map(Some)
 }
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
+/// A standby answers with yesterday's state: "no such record" for one that there is.
+fn refuse_a_standby(found: &PgRow) -> Result<(), Trouble> {
+    if found.try_get(0).map_err(|error| trouble(&error))? {
+        return Err(Trouble::Away(READ_ONLY.into()));
+    }
+    Ok(())
+}
 
-/// The entries name the record's CTE, so they are written only if it is, and after it.
-const INSERT: &str = "
-    WITH record AS (
-        INSERT INTO mcp_auth_record (key, version, expires_at, sealed, indexes)
-        VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (key) DO NOTHING
-        RETURNING indexes
-    ), entries AS (
-        INSERT INTO mcp_auth_index AS old (name, key, expires_at)
-        SELECT DISTINCT substring(indexes FROM at + 1 FOR 32), $1, $6
-        FROM record, generate_series(0, octet_length(indexes) - 1, 32) AS at
-        ON CONFLICT (name, key) DO UPDATE SET expires_at = greatest(old.expires_at, excluded.expires_at)
-    )
-    SELECT 1 FROM record";
-const LOAD: &str = "
-    SELECT version, expires_at, sealed, indexes FROM mcp_auth_record WHERE key = $1";
-const REPLACE: &str = "
-    WITH record AS (
-        UPDATE mcp_auth_record SET version = $3, expires_at = $4, sealed = $5, indexes = $6
-        WHERE key = $1 AND version = $2
-        RETURNING indexes
-    ), entries AS (
-        INSERT INTO mcp_auth_index AS old (name, key, expires_at)
-        SELECT DISTINCT substring(indexes FROM at + 1 FOR 32), $1, $7
-        FROM record, generate_series(0, octet_length(indexes) - 1, 32) AS at
-        ON CONFLICT (name, key) DO UPDATE SET expires_at = greatest(old.expires_at, excluded.expires_at)
-    )
-    SELECT 1 FROM record";
-const REMOVE: &str = "
-    WITH record AS (
-        DELETE FROM mcp_auth_record WHERE key = $1 RETURNING indexes
-    )
-    DELETE FROM mcp_auth_index
-    USING record, generate_series(0, octet_length(indexes) - 1, 32) AS at
-    WHERE name = substring(indexes FROM at + 1 FOR 32) AND mcp_auth_index.key = $1";
-const LIST: &str = "
-    SELECT key FROM mcp_auth_index WHERE name = $1 AND key > $2 ORDER BY key LIMIT $3";
-/// The expiry is looked at again by the deletion: a record whose life was extended meanwhile stays.
-const PURGE_RECORDS: &str = "
-    DELETE FROM mcp_auth_record
-    WHERE expires_at >= 0 AND expires_at < extract(epoch FROM now())::bigint - $1
-        AND key = ANY (ARRAY (
-            SELECT key FROM mcp_auth_record
-            WHERE expires_at >= 0 AND expires_at < extract(epoch FROM now())::bigint - $1
-            ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
-        ))
-    RETURNING 1";
-const PURGE_INDEX: &str = "
-    WITH old AS (
-        SELECT name, key FROM mcp_auth_index
-        WHERE expires_at < extract(epoch FROM now())::bigint - $1
-        ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
-    )
-    DELETE FROM mcp_auth_index AS entry USING old
-    WHERE entry.name = old.name AND entry.key = old.key
-        AND entry.expires_at < extract(epoch FROM now())::bigint - $1
-    RETURNING 1";
-
+const NOTHING: &str = "PostgreSQL gave no row where there always is one";
 /// Statements that lost against others at the same moment are sent again so often.
 const TRIES: u32 = 5;
 /// A connection that was used this lately is not asked first whether it still stands.

@@ -26,7 +26,6 @@ pub(super) fn trouble(error: &sqlx::Error) -> Trouble {
         "3F000" => operator(
             "there is no schema in which the tables could be made: create it, or correct `search_path`",
         ),
-        "0A000" | "26000" => Trouble::Failed(format!("PostgreSQL answered {code}: a pooler in transaction mode that cannot carry prepared statements? Let pgbouncer do so by `max_prepared_statements`").into()),
         "53100" => Trouble::Full,
         "25006" => away(READ_ONLY),
         "57P03" => away("PostgreSQL is starting or stopping (57P03)"),
@@ -49,10 +48,13 @@ pub(super) fn is_worth_another_try(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some("40001" | "40P01"))
 }
 
-/// Whether the connection still stands, and its answer was read to the end.
+/// Whether the connection still stands, and is as good for the next statement.
 pub(super) fn keeps_the_connection(error: &sqlx::Error) -> bool {
-    code(error)
-        .is_some_and(|code| !matches!(code.get(..2), Some("57" | "08" | "25" | "26" | "0A" | "XX")))
+    let Some(code) = code(error) else {
+        return false;
+    };
+    // A statement that took too long says nothing about the connection.
+    code == "57014" || !matches!(code.get(..2), Some("57" | "08" | "25" | "XX"))
 }
 
 fn of_the_connection(error: &sqlx::Error) -> Trouble {

@@ -4,6 +4,9 @@ mod connect;
 mod file;
 mod trouble;
 
+#[cfg(test)]
+mod tests;
+
 use std::{sync::OnceLock, time::Duration};
 
 use mcp_auth::{

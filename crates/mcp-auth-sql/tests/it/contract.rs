@@ -1,6 +1,6 @@
 //! Every rule of the contract, on both databases.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use mcp_auth::store::Store;
 use mcp_auth_sql::SqlStore;
@@ -19,7 +19,7 @@ mod sqlite {
 
     async fn fresh() -> Held {
         let folder = Scratch::new("sqlite").unwrap();
-        let store = SqlStore::open(&file(&folder)).await.unwrap();
+        let store = patient(&file(&folder)).await;
         Held::new(store, Some(folder))
     }
 
@@ -33,11 +33,7 @@ mod postgres {
         let Some(server) = PostgresServer::shared() else {
             return Held::skipped();
         };
-        // Swaps of many tasks over a busy machine: what is tried here is not the deadline.
-        let store = SqlStore::builder(&database(server))
-            .with_deadline(std::time::Duration::from_secs(20))
-            .open();
-        Held::new(store.await.unwrap(), None)
+        Held::new(patient(&database(server)).await, None)
     }
 
     mcp_auth_testkit::store_contract!(fresh);
@@ -64,5 +60,11 @@ async fn two_handles_of_one_database_act_as_one_store() {
 }
 
 async fn opened(url: &str) -> Arc<dyn Store> {
-    Arc::new(SqlStore::open(url).await.unwrap())
+    Arc::new(patient(url).await)
+}
+
+/// Races of many tasks over a busy machine: what is tried here is not the deadline.
+async fn patient(url: &str) -> SqlStore {
+    let store = SqlStore::builder(url).with_deadline(Duration::from_secs(20));
+    store.open().await.unwrap()
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use mcp_auth::{
-    oauth::{Clock, SystemClock},
+    oauth::{Clock, SystemClock, Timestamp},
     store::{IndexName, Record, RecordKey, Store, StoreError},
 };
 use mcp_auth_testkit::services::{PostgresServer, Scratch};
@@ -68,4 +68,31 @@ pub(crate) fn unavailable<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> 
         Err(StoreError::Unavailable(Some(reason))) => reason.to_string(),
         other => panic!("it is not out of reach: {other:?}"),
     }
+}
+
+/// Expiries that no signed number holds.
+pub(crate) async fn keeps_the_end_of_time(store: &dyn Store) {
+    let ends = [u64::MAX, u64::MAX - 1, 1 << 63, (1 << 63) - 1, 0];
+    for (n, seconds) in (0..).zip(ends) {
+        let record = Record::new(vec![7], Timestamp::from_seconds(seconds));
+        let record = record.with_indexes(vec![index(7)]);
+        let _ = store.insert(&key(n), record.clone()).await.unwrap();
+        let found = store.load(&key(n)).await.unwrap().unwrap();
+        assert_eq!(found.record, record);
+        let _ = store
+            .replace(&key(n), found.version, record.clone())
+            .await
+            .unwrap();
+        assert_eq!(store.load(&key(n)).await.unwrap().unwrap().record, record);
+    }
+    while store.purge_expired(100).await.unwrap() > 0 {}
+    for n in 0..4 {
+        assert!(
+            store.load(&key(n)).await.unwrap().is_some(),
+            "{}",
+            ends[n as usize]
+        );
+    }
+    assert!(store.load(&key(4)).await.unwrap().is_none());
+    assert_eq!(store.list(&index(7), None, 10).await.unwrap().keys.len(), 4);
 }
