@@ -15,14 +15,14 @@ use tokio::{
 };
 
 /// Listens at the public URL. It knows nothing of HTTP: a connection stays with its server.
-pub struct Front {
+pub(crate) struct Front {
     address: SocketAddr,
     servers: Arc<Mutex<Vec<SocketAddr>>>,
     running: JoinHandle<()>,
 }
 
 impl Front {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let servers = Arc::new(Mutex::new(Vec::new()));
@@ -34,12 +34,12 @@ impl Front {
         }
     }
 
-    pub fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// From now on connections go to these.
-    pub fn lead_to(&self, servers: Vec<SocketAddr>) {
+    pub(crate) fn lead_to(&self, servers: Vec<SocketAddr>) {
         *self.servers.lock().unwrap() = servers;
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use mcp_auth_testkit::services::{ServerProcess, free_port};
 
 /// A process that can be killed and started again as it was.
-pub struct Server {
+pub(crate) struct Server {
     process: Option<ServerProcess>,
     variables: BTreeMap<String, String>,
     address: SocketAddr,
@@ -22,7 +22,7 @@ pub struct Server {
 
 impl Server {
     /// `remote_dcr` on a free port with these variables, not started yet.
-    pub fn prepare(variables: &[(&str, &str)], log: &Path) -> Self {
+    pub(crate) fn prepare(variables: &[(&str, &str)], log: &Path) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
         let mut all: BTreeMap<_, _> = variables
             .iter()
@@ -38,7 +38,7 @@ impl Server {
     }
 
     /// Starts it (again) and waits until it answers.
-    pub fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         let mut process = self.spawn();
         process
             .wait_for(self.address, Duration::from_secs(60))
@@ -47,7 +47,7 @@ impl Server {
     }
 
     /// Starts it, expecting it to end by itself; what it said.
-    pub fn refusal(variables: &[(&str, &str)], log: &Path) -> String {
+    pub(crate) fn refusal(variables: &[(&str, &str)], log: &Path) -> String {
         let server = Self::prepare(variables, log);
         let ended = server.spawn().wait(Duration::from_secs(30)).unwrap();
         assert_eq!(ended, Some(false), "it started: {}", server.said());
@@ -75,37 +75,37 @@ impl Server {
     }
 
     /// With other variables from the next start on.
-    pub fn set(&mut self, name: &str, value: &str) {
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.insert(name.into(), value.into());
     }
 
     /// Where it listens, whatever hosts see.
-    pub fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// The running process.
-    pub fn process(&mut self) -> &mut ServerProcess {
+    pub(crate) fn process(&mut self) -> &mut ServerProcess {
         self.process.as_mut().expect("it was started")
     }
 
     /// `kill -9`.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         drop(self.process.take());
     }
 
     /// `kill -9` and a new start at the same address.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.kill();
         self.begin();
     }
 
     /// As a deployment does it: asks it to stop, waits until it has, and starts it again.
-    pub fn roll(&mut self) {
+    pub(crate) fn roll(&mut self) {
         self.process().signal("TERM").unwrap();
         let ended = self.process().wait(Duration::from_secs(30)).unwrap();
         assert_eq!(ended, Some(true), "it stops when it is asked to");
@@ -113,7 +113,7 @@ impl Server {
     }
 
     /// Everything it logged so far.
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         let mut said = Vec::new();
         if let Ok(mut log) = File::open(&self.log) {
             log.read_to_end(&mut said).unwrap();
@@ -123,7 +123,7 @@ impl Server {
 }
 
 /// An example that `cargo test` built beside this test.
-pub fn program_of(example: &str) -> PathBuf {
+pub(crate) fn program_of(example: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let program = test
         .ancestors()

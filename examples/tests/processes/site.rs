@@ -13,28 +13,28 @@ use tokio::sync::Barrier;
 use crate::{front::Front, server::Server};
 
 /// The key ring of every process.
-pub const KEY: &str = "k1:ZmxvdyB0ZXN0cyBzaGFyZSB0aGlzIG9uZSByb290Li4=";
+pub(crate) const KEY: &str = "k1:ZmxvdyB0ZXN0cyBzaGFyZSB0aGlzIG9uZSByb290Li4=";
 
-pub struct Site {
+pub(crate) struct Site {
     /// The public URL.
-    pub url: String,
-    pub upstream: DemoUpstream,
-    pub servers: Vec<Server>,
-    pub front: Front,
-    pub scratch: Scratch,
+    pub(crate) url: String,
+    pub(crate) upstream: DemoUpstream,
+    pub(crate) servers: Vec<Server>,
+    pub(crate) front: Front,
+    pub(crate) scratch: Scratch,
 }
 
 /// A host that is signed in.
-pub struct Session {
-    pub host: ScriptedHost,
-    pub discovery: Discovery,
-    pub registration: Registration,
-    pub tokens: Tokens,
+pub(crate) struct Session {
+    pub(crate) host: ScriptedHost,
+    pub(crate) discovery: Discovery,
+    pub(crate) registration: Registration,
+    pub(crate) tokens: Tokens,
 }
 
 impl Site {
     /// This many processes on this store, and all variables that differ from the usual.
-    pub async fn start(count: usize, store: &str, further: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(count: usize, store: &str, further: &[(&str, &str)]) -> Self {
         let mut site = Self::prepare(count, store, further).await;
         for server in &mut site.servers {
             server.begin();
@@ -43,7 +43,7 @@ impl Site {
     }
 
     /// The same with no process started yet.
-    pub async fn prepare(count: usize, store: &str, further: &[(&str, &str)]) -> Self {
+    pub(crate) async fn prepare(count: usize, store: &str, further: &[(&str, &str)]) -> Self {
         let front = Front::start().await;
         let url = front.origin();
         let upstream = DemoUpstream::builder()
@@ -78,7 +78,7 @@ impl Site {
     }
 
     /// A host with a fresh browser.
-    pub fn host(&self) -> ScriptedHost {
+    pub(crate) fn host(&self) -> ScriptedHost {
         self.host_of("alice", "wonderland")
     }
 
@@ -88,15 +88,15 @@ impl Site {
             .with_browser(Browser::new().with_user(user, password))
     }
 
-    pub async fn sign_in(&self) -> Session {
+    pub(crate) async fn sign_in(&self) -> Session {
         self.try_sign_in().await.unwrap()
     }
 
-    pub async fn sign_in_as(&self, user: &str, password: &str) -> Session {
+    pub(crate) async fn sign_in_as(&self, user: &str, password: &str) -> Session {
         self.finish(self.host_of(user, password)).await.unwrap()
     }
 
-    pub async fn try_sign_in(&self) -> Result<Session, HostError> {
+    pub(crate) async fn try_sign_in(&self) -> Result<Session, HostError> {
         self.finish(self.host()).await
     }
 
@@ -111,7 +111,7 @@ impl Site {
     }
 
     /// What discovery found, with the token endpoint of one process.
-    pub fn at(&self, server: usize, discovery: &Discovery) -> Discovery {
+    pub(crate) fn at(&self, server: usize, discovery: &Discovery) -> Discovery {
         let mut at = discovery.clone();
         let origin = self.servers[server % self.servers.len()].origin();
         at.token_endpoint = format!("{origin}/token");
@@ -119,7 +119,7 @@ impl Site {
     }
 
     /// The status of a tool call at one process.
-    pub async fn status_at(&self, server: usize, token: &AccessToken) -> u16 {
+    pub(crate) async fn status_at(&self, server: usize, token: &AccessToken) -> u16 {
         let origin = self.servers[server].origin();
         let host = ScriptedHost::new(format!("{origin}/mcp")).unwrap();
         let answer = host.send_modern(Some(token), "whoami").await.unwrap();
@@ -142,11 +142,11 @@ impl Drop for Site {
 }
 
 impl Session {
-    pub fn refresh_token(&self) -> &RefreshToken {
+    pub(crate) fn refresh_token(&self) -> &RefreshToken {
         self.tokens.refresh_token.as_ref().unwrap()
     }
 
-    pub async fn refresh_at(&self, discovery: &Discovery) -> Result<TokenAnswer, HostError> {
+    pub(crate) async fn refresh_at(&self, discovery: &Discovery) -> Result<TokenAnswer, HostError> {
         let token = self.refresh_token();
         self.host
             .refresh(discovery, &self.registration, token)
@@ -155,7 +155,7 @@ impl Session {
 }
 
 /// Runs `count` futures that begin at the same moment, each in a task of its own.
-pub async fn at_once<T, F>(count: usize, make: impl Fn(usize) -> F) -> Vec<T>
+pub(crate) async fn at_once<T, F>(count: usize, make: impl Fn(usize) -> F) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
@@ -178,7 +178,7 @@ where
 }
 
 /// Asks until it is so; a minute at most.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
     for _ in 0..600 {
         if ask().await {
             return;
@@ -189,14 +189,14 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -
 }
 
 #[track_caller]
-pub fn assert_invalid_grant(answer: &TokenAnswer) {
+pub(crate) fn assert_invalid_grant(answer: &TokenAnswer) {
     assert_eq!(answer.status, 400, "{answer:?}");
     assert_eq!(answer.error(), Some("invalid_grant"));
 }
 
 /// What a refusal for a while has to look like at the token endpoint.
 #[track_caller]
-pub fn assert_try_again(answer: &TokenAnswer) {
+pub(crate) fn assert_try_again(answer: &TokenAnswer) {
     assert_eq!(answer.status, 503, "{answer:?}");
     assert_eq!(answer.error(), Some("temporarily_unavailable"));
     let seconds: u64 = answer.retry_after.as_ref().unwrap().parse().unwrap();

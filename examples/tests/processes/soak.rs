@@ -199,9 +199,7 @@ async fn break_things(
                 "the upstream answers 500 for 3 s"
             }
             5 => {
-                tokio::task::block_in_place(|| {
-                    servers.iter_mut().for_each(Server::restart)
-                });
+                tokio::task::block_in_place(|| servers.iter_mut().for_each(Server::restart));
                 "kill -9 of both servers"
             }
             6 => {

@@ -5,8 +5,8 @@ use std::path::Path;
 use mcp_auth_testkit::services::{PostgresServer, RedisServer, Scratch};
 
 /// A store for the servers of one test.
-pub struct SharedStore {
-    pub url: String,
+pub(crate) struct SharedStore {
+    pub(crate) url: String,
     kept: Kept,
 }
 
@@ -18,7 +18,7 @@ enum Kept {
 }
 
 impl SharedStore {
-    pub fn sqlite() -> Option<Self> {
+    pub(crate) fn sqlite() -> Option<Self> {
         let scratch = Scratch::new("processes").unwrap();
         Some(Self {
             url: format!("sqlite:{}", scratch.path().join("store.db").display()),
@@ -27,7 +27,7 @@ impl SharedStore {
     }
 
     /// With everything that was acknowledged on disk.
-    pub fn redis() -> Option<Self> {
+    pub(crate) fn redis() -> Option<Self> {
         let redis = RedisServer::settings().append_only().start()?;
         Some(Self {
             url: redis.url(),
@@ -35,7 +35,7 @@ impl SharedStore {
         })
     }
 
-    pub fn postgres() -> Option<Self> {
+    pub(crate) fn postgres() -> Option<Self> {
         let postgres = PostgresServer::start()?;
         Some(Self {
             url: postgres.url(),
@@ -44,7 +44,7 @@ impl SharedStore {
     }
 
     /// Where its files are.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         match &self.kept {
             Kept::File(scratch) => scratch.path(),
             Kept::Redis(redis) => redis.folder(),
@@ -53,7 +53,7 @@ impl SharedStore {
     }
 
     /// `kill -9`; a file has no server.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         match &mut self.kept {
             Kept::File(_) => {}
             Kept::Redis(redis) => redis.kill(),
@@ -62,7 +62,7 @@ impl SharedStore {
     }
 
     /// Starts it again on what it left behind.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         match &mut self.kept {
             Kept::File(_) => {}
             Kept::Redis(redis) => redis.restart(),
@@ -71,7 +71,7 @@ impl SharedStore {
     }
 
     /// Has it hang: connections stay, and nothing is answered.
-    pub fn pause(&mut self) {
+    pub(crate) fn pause(&mut self) {
         match &mut self.kept {
             Kept::File(_) => {}
             Kept::Redis(redis) => redis.pause(),
@@ -79,7 +79,7 @@ impl SharedStore {
         }
     }
 
-    pub fn resume(&mut self) {
+    pub(crate) fn resume(&mut self) {
         match &mut self.kept {
             Kept::File(_) => {}
             Kept::Redis(redis) => redis.resume(),
