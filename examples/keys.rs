@@ -22,10 +22,12 @@ use std::{
     io::Write,
     path::Path,
     process::ExitCode,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
-use mcp_auth::{oauth::SystemRandom, store::KeyRing};
+use mcp_auth::{
+    oauth::{Clock, SystemClock, SystemRandom},
+    store::KeyRing,
+};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -87,8 +89,8 @@ fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
 
 /// A fresh key, named after the second it was made in.
 fn entry() -> Result<String, Box<dyn Error>> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    Ok(KeyRing::new_entry(&format!("k{now}"), &SystemRandom)?.to_string())
+    let id = format!("k{}", SystemClock.now().as_seconds());
+    Ok(KeyRing::new_entry(&id, &SystemRandom)?.to_string())
 }
 
 fn id_of(key: &str) -> &str {

@@ -14,10 +14,7 @@
 
 use std::{error::Error, process::ExitCode, sync::Arc};
 
-use mcp_auth::{
-    BuildError,
-    store::{Store, StoreUrl},
-};
+use mcp_auth::{BuildError, Environment, store::Store};
 #[cfg(feature = "redis")]
 use mcp_auth_redis::RedisStore;
 #[cfg(feature = "sql")]
@@ -38,11 +35,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<usize, Box<dyn Error>> {
-    let url = std::env::var("MCP_AUTH_STORE");
-    let url = url.map_err(|_| "MCP_AUTH_STORE is missing: the store to purge")?;
-    let store = store(&url)
-        .await
-        .map_err(|error| error.named("MCP_AUTH_STORE"))?;
+    let store = store(&Environment::from_env()?).await;
+    let store = store.map_err(|error| error.named("MCP_AUTH_STORE"))?;
     let mut purged = 0;
     loop {
         let now = store.purge_expired(STRIDE).await?;
@@ -56,8 +50,8 @@ async fn run() -> Result<usize, Box<dyn Error>> {
 /// In strides, so that servers on the same store wait for none of them long.
 const STRIDE: usize = 1000;
 
-async fn store(url: &str) -> Result<Arc<dyn Store>, BuildError> {
-    let url = StoreUrl::parse(url)?;
+async fn store(environment: &Environment) -> Result<Arc<dyn Store>, BuildError> {
+    let url = environment.store();
     match url.scheme() {
         #[cfg(feature = "sql")]
         "sqlite" | "postgres" | "postgresql" => Ok(Arc::new(SqlStore::open(url.expose()).await?)),
@@ -67,7 +61,7 @@ async fn store(url: &str) -> Result<Arc<dyn Store>, BuildError> {
         }
         _ => Err(BuildError::argument(
             "store URL",
-            "nothing outlives a process there",
+            "names no store that outlives a process: there is nothing to purge",
         )),
     }
 }

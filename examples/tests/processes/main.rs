@@ -13,6 +13,7 @@
 )]
 
 mod at_rest;
+mod failover;
 mod front;
 mod kills;
 mod nginx;

@@ -5,6 +5,7 @@ use mcp_auth_testkit::services::RedisServer;
 
 use super::*;
 
+/// FLT-09.
 #[tokio::test]
 async fn a_full_server_takes_no_more_and_still_reads_and_removes() {
     let settings = RedisServer::settings().with("maxmemory", "6mb");
@@ -41,6 +42,7 @@ async fn a_full_server_takes_no_more_and_still_reads_and_removes() {
     );
 }
 
+/// FLT-08.
 #[tokio::test]
 async fn what_others_wrote_under_a_key_fails_that_key_alone() {
     let Some(server) = RedisServer::start() else {

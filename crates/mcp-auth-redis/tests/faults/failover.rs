@@ -4,6 +4,7 @@ use mcp_auth_testkit::services::{RedisSentinel, RedisServer};
 
 use super::*;
 
+/// FLT-05.
 #[tokio::test(flavor = "multi_thread")]
 async fn follows_the_sentinel_to_the_new_primary() {
     let Some(mut sentinel) = RedisSentinel::start() else {
@@ -32,6 +33,7 @@ async fn follows_the_sentinel_to_the_new_primary() {
     put(&store, 2).await;
 }
 
+/// FLT-05.
 #[tokio::test]
 async fn believes_no_server_that_became_a_replica() {
     let (Some(server), Some(empty)) = (RedisServer::start(), RedisServer::start()) else {

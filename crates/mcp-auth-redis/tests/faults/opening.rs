@@ -130,6 +130,7 @@ async fn refuses_arguments_that_it_cannot_work_with() {
     assert!(error.unwrap_err().to_string().starts_with("store prefix"));
 }
 
+/// FLT-01.
 #[tokio::test]
 async fn opens_before_its_server_is_there_and_heals_when_it_comes() {
     let Some(mut server) = RedisServer::start() else {

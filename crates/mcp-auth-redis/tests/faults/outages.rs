@@ -66,6 +66,7 @@ async fn what_a_server_that_writes_first_acknowledged_survives_kill_9() {
     }
 }
 
+/// FLT-04.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_hangs_is_away_within_the_deadline_and_comes_back() {
     let Some(server) = RedisServer::start() else {
@@ -96,6 +97,7 @@ async fn a_server_that_hangs_is_away_within_the_deadline_and_comes_back() {
     assert!(holds(&store, 1).await);
 }
 
+/// FLT-36.
 #[tokio::test]
 async fn calls_to_a_server_that_is_known_to_be_down_fail_at_once() {
     let Some(mut server) = RedisServer::start() else {
@@ -239,7 +241,7 @@ async fn a_cluster_that_was_gone_altogether_is_found_again() {
     assert!(holds(&store, 1).await);
 }
 
-/// The request arrives and is carried out; the connection is cut before the answer.
+/// FLT-07. The request arrives and is carried out; the connection is cut before the answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_whose_answer_was_lost_is_told_as_what_it_was() {
     let Some(server) = RedisServer::start() else {

@@ -10,6 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
 
+/// FLT-35.
 #[tokio::test]
 async fn warns_once_of_settings_that_sign_users_out() {
     let settings = RedisServer::settings().with("maxmemory-policy", "allkeys-lru");

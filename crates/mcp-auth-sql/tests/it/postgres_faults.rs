@@ -23,6 +23,7 @@ async fn store(url: &str) -> Arc<SqlStore> {
     Arc::new(store.open().await.unwrap())
 }
 
+/// FLT-01.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keeps_what_it_acknowledged_over_a_kill_of_the_server_and_heals() {
     let Some(mut server) = PostgresServer::start() else {
@@ -81,6 +82,7 @@ async fn keeps_what_it_acknowledged_over_a_kill_of_the_server_and_heals() {
     assert!(acknowledged.len() >= 10, "{}", acknowledged.len());
 }
 
+/// FLT-04.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_hangs_is_out_of_reach_within_the_deadline_and_heals() {
     let Some(server) = PostgresServer::start() else {
@@ -133,6 +135,7 @@ async fn a_server_that_hangs_is_out_of_reach_within_the_deadline_and_heals() {
     }
 }
 
+/// FLT-01.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn starts_without_its_server_and_makes_the_tables_when_that_comes() {
     let Some(mut server) = PostgresServer::start() else {

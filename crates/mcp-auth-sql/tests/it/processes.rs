@@ -81,6 +81,7 @@ async fn child_that_swaps() {
     }
 }
 
+/// FLT-24.
 #[tokio::test]
 async fn keeps_every_acknowledged_record_when_the_process_is_killed() {
     let folder = Scratch::new("sqlite").unwrap();

@@ -102,6 +102,7 @@ async fn starts_on_a_new_file_that_somebody_else_has_locked() {
     );
 }
 
+/// FLT-09.
 #[tokio::test]
 async fn a_full_disk_is_full_and_leaves_what_is_there_readable() {
     let folder = Scratch::new("sqlite").unwrap();
@@ -173,6 +174,7 @@ impl Drop for SmallDisk<'_> {
     }
 }
 
+/// FLT-08.
 #[tokio::test]
 async fn a_file_that_is_emptied_or_cut_under_us_is_never_taken_for_an_empty_store() {
     for left in [0, 4_096, 5_000, 30_000] {
@@ -186,6 +188,7 @@ async fn a_file_that_is_emptied_or_cut_under_us_is_never_taken_for_an_empty_stor
     }
 }
 
+/// FLT-08.
 #[tokio::test]
 async fn pages_that_are_overwritten_under_us_are_a_failure_and_no_panic() {
     let folder = Scratch::new("sqlite").unwrap();

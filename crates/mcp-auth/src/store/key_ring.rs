@@ -104,7 +104,7 @@ impl KeyRing {
             return Err(KeyRingError::Malformed);
         }
         let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(random.bytes());
-        let encoded = Zeroizing::new(STANDARD.encode(&*bytes));
+        let encoded = Zeroizing::new(STANDARD.encode(*bytes));
         Ok(Zeroizing::new(format!("{id}:{}", &*encoded)))
     }
 
