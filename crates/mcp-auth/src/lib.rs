@@ -98,6 +98,7 @@ mod pages {
         pitfalls: "docs/pitfalls.md",
         decisions: "docs/decisions.md",
         stores: "docs/stores.md",
+        deployment: "docs/deployment.md",
         testing: "docs/testing.md",
     }
 }

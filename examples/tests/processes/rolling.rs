@@ -22,16 +22,19 @@ async fn a_rolling_restart_under_load_answers_what_it_took_and_loses_no_login() 
     let code = host.authorize(&discovery, &authorization).await.unwrap();
 
     let mut servers = std::mem::take(&mut site.servers);
-    let site = Arc::new(site);
     let (over, answered) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicU64::new(0)),
     );
-    let hosts: Vec<_> = (0..6)
-        .map(|_| {
-            let (site, over, answered) = (site.clone(), over.clone(), answered.clone());
+    let mut sessions = Vec::new();
+    for _ in 0..6 {
+        sessions.push(site.sign_in().await);
+    }
+    let hosts: Vec<_> = sessions
+        .into_iter()
+        .map(|mut session| {
+            let (over, answered) = (over.clone(), answered.clone());
             tokio::spawn(async move {
-                let mut session = site.sign_in().await;
                 while !over.load(SeqCst) {
                     // A connection that was refused or closed before its request is no answer; a
                     // status is one, and has to be a good one.

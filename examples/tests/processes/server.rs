@@ -3,8 +3,8 @@
 use std::{
     collections::BTreeMap,
     fs::{File, OpenOptions},
-    io::Read,
-    net::SocketAddr,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -43,7 +43,26 @@ impl Server {
         process
             .wait_for(self.address, Duration::from_secs(60))
             .unwrap_or_else(|error| panic!("{error}: {}", self.said()));
+        // It listens before it has opened its store; a balancer asks for an answer, too.
+        while !self.answers() {
+            assert!(process.is_running(), "it ended: {}", self.said());
+            std::thread::sleep(Duration::from_millis(10));
+        }
         self.process = Some(process);
+    }
+
+    fn answers(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(self.address) else {
+            return false;
+        };
+        let ask = format!("GET {HEALTH} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address);
+        let mut answer = String::new();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        let asked = stream.write_all(ask.as_bytes());
+        let read = asked.and_then(|()| stream.read_to_string(&mut answer));
+        read.is_ok() && answer.contains(" 200 ")
     }
 
     /// Starts it, expecting it to end by itself; what it said.
@@ -121,6 +140,9 @@ impl Server {
         String::from_utf8_lossy(&said).into_owned()
     }
 }
+
+/// What docs/deployment.md names for health checks.
+const HEALTH: &str = "/.well-known/oauth-protected-resource/mcp";
 
 /// An example that `cargo test` built beside this test.
 pub(crate) fn program_of(example: &str) -> PathBuf {

@@ -48,7 +48,7 @@ impl SharedStore {
         match &self.kept {
             Kept::File(scratch) => scratch.path(),
             Kept::Redis(redis) => redis.folder(),
-            Kept::Postgres(postgres) => postgres.folder(),
+            Kept::Postgres(_) => panic!("PostgreSQL's own files are not looked at"),
         }
     }
 

@@ -135,12 +135,6 @@ impl PostgresServer {
         ServerProcess::start(&mut psql)
     }
 
-    /// Where its files are.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     /// Ends it at once, as `kill -9` of all its processes does.
     pub fn kill(&mut self) {
         let children = self.children().unwrap_or_default();
