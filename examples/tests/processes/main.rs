@@ -25,6 +25,7 @@ mod rotated_keys;
 mod server;
 mod sessions;
 mod site;
+mod sizes;
 mod soak;
 mod start;
 mod stores;
