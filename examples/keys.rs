@@ -48,11 +48,11 @@ fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
             if file.exists() {
                 return Err("the file is there already; `add` puts one more key into it".into());
             }
-            write(file, &[entry()?])?;
+            write(file, &[entry(&[])?])?;
         }
         ["add", file] => {
             let mut keys = read(file)?;
-            keys.push(entry()?);
+            keys.push(entry(&keys)?);
             write(Path::new(file), &keys)?;
         }
         ["use", file] => {
@@ -87,10 +87,13 @@ fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A fresh key, named after the second it was made in.
-fn entry() -> Result<String, Box<dyn Error>> {
-    let id = format!("k{}", SystemClock.now().as_seconds());
-    Ok(KeyRing::new_entry(&id, &SystemRandom)?.to_string())
+/// A fresh key, named after the second it was made in, or the next one that names none.
+fn entry(keys: &[String]) -> Result<String, Box<dyn Error>> {
+    let mut second = SystemClock.now().as_seconds();
+    while keys.iter().any(|key| id_of(key) == format!("k{second}")) {
+        second += 1;
+    }
+    Ok(KeyRing::new_entry(&format!("k{second}"), &SystemRandom)?.to_string())
 }
 
 fn id_of(key: &str) -> &str {
@@ -99,8 +102,9 @@ fn id_of(key: &str) -> &str {
 
 /// The keys of a ring that a server could start with, one each; comments do not survive.
 fn read(file: &str) -> Result<Vec<String>, Box<dyn Error>> {
-    let text = fs::read_to_string(file)?;
-    KeyRing::parse(&text)?;
+    let text = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+    KeyRing::parse(&text).map_err(|error| format!("{file}: {error}"))?;
+    let text = text.trim_start_matches('\u{feff}');
     let entries = text.split([',', '\n']).map(str::trim);
     let entries = entries.filter(|entry| !entry.is_empty() && !entry.starts_with('#'));
     Ok(entries.map(str::to_owned).collect())
@@ -110,14 +114,28 @@ fn read(file: &str) -> Result<Vec<String>, Box<dyn Error>> {
 fn write(file: &Path, keys: &[String]) -> Result<(), Box<dyn Error>> {
     let text = format!("{}\n", keys.join("\n"));
     KeyRing::parse(&text)?;
+    // Where a link leads to, so that the link stays one.
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     let fresh = file.with_extension("new");
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut to = options.open(&fresh)?;
+    let mut to = options.open(&fresh).map_err(|error| {
+        let fresh = fresh.display();
+        format!("{fresh} cannot be made: {error} (if it is there, another `keys` runs or was cut off: remove it)")
+    })?;
     to.write_all(text.as_bytes())?;
+    if let Ok(before) = fs::metadata(&file) {
+        // Whoever could read the ring can read it still.
+        to.set_permissions(before.permissions())?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{MetadataExt, chown};
+            chown(&fresh, Some(before.uid()), Some(before.gid()))?;
+        }
+    }
     to.sync_all()?;
-    fs::rename(&fresh, file)?;
+    fs::rename(&fresh, &file)?;
     Ok(())
 }

@@ -7,6 +7,8 @@
 //! MCP_AUTH_STORE=postgres://mcp@db.internal/mcp cargo run --example purge
 //! ```
 //!
+//! Redis needs none of this: it lets records and index entries go by itself.
+//!
 //! It says how many records and index entries went. What expired less than an hour ago stays: a clock
 //! that was set wrong loses nobody's session.
 
@@ -15,8 +17,6 @@
 use std::{error::Error, process::ExitCode, sync::Arc};
 
 use mcp_auth::{BuildError, Environment, store::Store};
-#[cfg(feature = "redis")]
-use mcp_auth_redis::RedisStore;
 #[cfg(feature = "sql")]
 use mcp_auth_sql::SqlStore;
 
@@ -55,10 +55,10 @@ async fn store(environment: &Environment) -> Result<Arc<dyn Store>, BuildError> 
     match url.scheme() {
         #[cfg(feature = "sql")]
         "sqlite" | "postgres" | "postgresql" => Ok(Arc::new(SqlStore::open(url.expose()).await?)),
-        #[cfg(feature = "redis")]
-        scheme if scheme.starts_with("redis") => {
-            Ok(Arc::new(RedisStore::open(url.expose()).await?))
-        }
+        scheme if scheme.starts_with("redis") => Err(BuildError::argument(
+            "store URL",
+            "Redis purges by itself: there is nothing to do",
+        )),
         _ => Err(BuildError::argument(
             "store URL",
             "names no store that outlives a process: there is nothing to purge",

@@ -26,6 +26,9 @@ pub(super) fn trouble(error: &sqlx::Error) -> Trouble {
         "3F000" => operator(
             "there is no schema in which the tables could be made: create it, or correct `search_path`",
         ),
+        "42P01" => operator(
+            "our tables are gone from the database (42P01): restore it, or start this program again to make them anew",
+        ),
         "53100" => Trouble::Full,
         "25006" => away(READ_ONLY),
         "57P03" => away("PostgreSQL is starting or stopping (57P03)"),

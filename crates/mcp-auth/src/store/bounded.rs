@@ -1,11 +1,13 @@
 //! A store that is given a limited time, and whose outage holds nobody up.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -52,12 +54,17 @@ impl BoundedStore {
         if tokio::runtime::Handle::try_current().is_err() {
             return operation.await;
         }
-        let Ok(answer) = tokio::time::timeout(self.deadline, operation).await else {
+        let patience = tokio::time::sleep(self.deadline / 2);
+        let bounded = tokio::time::timeout(self.deadline, operation);
+        let (answer, late) = with_lateness(bounded, patience).await;
+        let answer = answer.unwrap_or_else(|_| Err(away("no answer in time")));
+        // A backend whose own deadline is the shorter one hangs as well.
+        if late && matches!(answer, Err(StoreError::Unavailable(_))) {
             if !self.hangs.swap(true, Ordering::Relaxed) {
                 tracing::error!(fault = "server", reason = "store_hangs", deadline = ?self.deadline, "the store does not answer");
             }
-            return Err(away("no answer in time"));
-        };
+            return answer;
+        }
         if self.hangs.swap(false, Ordering::Relaxed) {
             tracing::info!(reason = "store_answers", "the store answers again");
         }
@@ -138,6 +145,21 @@ impl Store for BoundedStore {
     async fn purge_expired(&self, limit: usize) -> Result<usize, StoreError> {
         self.store.purge_expired(limit).await
     }
+}
+
+/// The answer, and whether it came after this.
+async fn with_lateness<T>(answer: impl Future<Output = T>, late: impl Future) -> (T, bool) {
+    let (mut answer, mut late) = (pin!(answer), pin!(late));
+    let mut is_late = false;
+    poll_fn(|context| {
+        // The answer first: most are there at once, and then no timer is set.
+        if let Poll::Ready(answer) = answer.as_mut().poll(context) {
+            return Poll::Ready((answer, is_late));
+        }
+        is_late = is_late || late.as_mut().poll(context).is_ready();
+        Poll::Pending
+    })
+    .await
 }
 
 fn away(reason: &'static str) -> StoreError {
@@ -233,6 +255,24 @@ mod tests {
         let answer = bounded.load(&key()).await;
         assert!(matches!(answer, Err(StoreError::Unavailable(Some(_)))));
         assert_eq!(began.elapsed().as_secs(), DEADLINE.as_secs());
+    }
+
+    /// FLT-04. A backend that gives up by itself, at its own deadline, hangs all the same.
+    #[tokio::test(start_paused = true)]
+    async fn knows_a_store_that_hangs_by_how_late_it_says_that_it_is_away() {
+        let (hanging, bounded) = bounded();
+        let gives_up = async {
+            tokio::time::sleep(DEADLINE * 3 / 4).await;
+            Err::<(), _>(away("its own deadline"))
+        };
+        assert!(bounded.in_time(gives_up).await.is_err());
+        assert!(bounded.hangs.load(Ordering::SeqCst));
+        assert!(bounded.load(&key()).await.is_ok());
+        // One that says so at once is asked by everybody: nobody waits.
+        let refused = std::future::ready(Err::<(), _>(away("refused")));
+        assert!(bounded.in_time(refused).await.is_err());
+        assert!(!bounded.hangs.load(Ordering::SeqCst));
+        drop(hanging);
     }
 
     /// FLT-04, FLT-36.

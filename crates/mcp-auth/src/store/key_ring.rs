@@ -36,10 +36,12 @@ impl KeyRing {
     /// forge every client id, cookie and token of this server.
     pub fn parse(text: &str) -> Result<Self, KeyRingError> {
         let mut keys: Vec<RootKey> = Vec::new();
+        // Some editors put a byte order mark before a text.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let entries = text.split([',', '\n']).map(str::trim);
         for entry in entries.filter(|entry| !entry.is_empty() && !entry.starts_with('#')) {
             let (id, encoded) = entry.split_once(':').ok_or(KeyRingError::Malformed)?;
-            if id.is_empty() {
+            if !is_id(id) {
                 return Err(KeyRingError::Malformed);
             }
             let decoded = STANDARD
@@ -99,8 +101,7 @@ impl KeyRing {
     ///
     /// The entry is the secret itself; write it where only the server reads it.
     pub fn new_entry(id: &str, random: &dyn Random) -> Result<Zeroizing<String>, KeyRingError> {
-        let legal = |c: char| c.is_ascii_graphic() && c != ':' && c != ',';
-        if id.is_empty() || id.starts_with('#') || !id.chars().all(legal) {
+        if !is_id(id) {
             return Err(KeyRingError::Malformed);
         }
         let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(random.bytes());
@@ -150,6 +151,12 @@ pub enum KeyRingError {
     Repeated,
 }
 
+/// Visible ASCII, and nothing that means something in a ring.
+fn is_id(id: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_graphic() && b != b':' && b != b',';
+    !id.is_empty() && !id.starts_with('#') && id.bytes().all(legal)
+}
+
 /// What travels with sealed bytes to name the key: short, and no secret.
 fn short_id(id: &str) -> [u8; 4] {
     let [a, b, c, d, ..] = sha256(id.as_bytes());
@@ -182,6 +189,8 @@ mod tests {
         let second = KeyRing::new_entry("2026-12", &SystemRandom).unwrap();
         let ring = KeyRing::parse(&format!("{}\n{}", &*second, &*first)).unwrap();
         assert_eq!(ring.keys.len(), 2);
+        let marked = KeyRing::parse(&format!("\u{feff}{}\r\n", &*first)).unwrap();
+        assert_eq!(marked.keys[0].id, ring.keys[1].id);
         for id in ["", "a:b", "a,b", "a b", "#a", "a\n", "\u{e9}"] {
             let refused = KeyRing::new_entry(id, &SystemRandom).unwrap_err();
             assert_eq!(refused, KeyRingError::Malformed, "{id:?}");

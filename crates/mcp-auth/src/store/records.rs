@@ -11,8 +11,8 @@ use super::{
 };
 use crate::oauth::{Clock, Timestamp};
 
-/// Seals what it writes under the record's own key and opens what it reads, so that no store ever
-/// sees a content and no record can stand in for another.
+/// Seals what it writes for the record's own key and expiry and opens what it reads, so that no store
+/// ever sees a content, and no record can stand in for another or outlive itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Records {
     store: Arc<dyn Store>,
@@ -53,7 +53,8 @@ impl Records {
         expires_at: Timestamp,
         indexes: Vec<IndexName>,
     ) -> Result<Insert, StoreError> {
-        let record = Record::new(self.seal(key, value)?, expires_at).with_indexes(indexes);
+        let sealed = self.seal(key, expires_at, value)?;
+        let record = Record::new(sealed, expires_at).with_indexes(indexes);
         self.store.insert(key, record).await
     }
 
@@ -68,7 +69,7 @@ impl Records {
         if found.record.expires_at <= self.clock.now() {
             return Ok(None);
         }
-        let Some(value) = self.open(key, &found.record.sealed) else {
+        let Some(value) = self.open(key, &found.record) else {
             return Ok(None);
         };
         Ok(Some(Loaded {
@@ -94,7 +95,8 @@ impl Records {
         expires_at: Timestamp,
         indexes: Vec<IndexName>,
     ) -> Result<Replace, StoreError> {
-        let record = Record::new(self.seal(key, value)?, expires_at).with_indexes(indexes);
+        let sealed = self.seal(key, expires_at, value)?;
+        let record = Record::new(sealed, expires_at).with_indexes(indexes);
         self.store.replace(key, version, record).await
     }
 
@@ -112,19 +114,24 @@ impl Records {
         self.store.list(index, cursor, limit).await
     }
 
-    fn seal<T: Serialize>(&self, key: &RecordKey, value: &T) -> Result<Vec<u8>, StoreError> {
+    fn seal<T: Serialize>(
+        &self,
+        key: &RecordKey,
+        expires_at: Timestamp,
+        value: &T,
+    ) -> Result<Vec<u8>, StoreError> {
         let mut plain = Zeroizing::new(vec![FORM]);
         serde_json::to_writer(&mut *plain, value).map_err(|e| StoreError::Failed(e.into()))?;
-        Ok(self.sealer.seal(key.as_bytes(), &plain))
+        Ok(self.sealer.seal(&sealed_for(key, expires_at), &plain))
     }
 
-    fn open<T: DeserializeOwned>(&self, key: &RecordKey, sealed: &[u8]) -> Option<T> {
+    fn open<T: DeserializeOwned>(&self, key: &RecordKey, record: &Record) -> Option<T> {
         let refuse = |reason: &str| {
             tracing::error!(fault = "server", reason, record = %key, "a record cannot be read and counts as gone");
         };
         let plain = self
             .sealer
-            .open(key.as_bytes(), sealed)
+            .open(&sealed_for(key, record.expires_at), &record.sealed)
             .map_err(|e| refuse(&e.to_string()))
             .ok()?;
         match plain.split_first() {
@@ -138,4 +145,16 @@ impl Records {
             }
         }
     }
+}
+
+/// A record is good under its own key and until its own end: whoever can write to the store moves
+/// neither.
+fn sealed_for(key: &RecordKey, expires_at: Timestamp) -> [u8; 40] {
+    let mut associated = [0; 40];
+    let bytes = key.as_bytes().iter().copied();
+    let bytes = bytes.chain(expires_at.as_seconds().to_be_bytes());
+    for (to, from) in associated.iter_mut().zip(bytes) {
+        *to = from;
+    }
+    associated
 }
