@@ -61,6 +61,6 @@ async fn sign_in(url: &str, name: &str, size: impl Fn() -> u64) {
     // A refresh drops what the code left in the grant once its tombstone is over; that is later.
     println!(
         "{name}: {} bytes for a login and its grant",
-        size() / LOGINS
+        (size() - before) / LOGINS
     );
 }

@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::HeaderName;
 
+#[cfg(all(feature = "authorization-server", feature = "rmcp"))]
+use super::session_records::SessionRecords;
 use super::{
     ResourceServer, ScopeHierarchy, challenge::Challenges, dpop::Proofs, host::HostPolicy,
     metadata, refusal::CorrelationIds, server::Settings, session::SessionBinding,
@@ -33,7 +35,7 @@ pub struct ResourceServerBuilder {
     credential_header: Option<HeaderName>,
     session_sealer: Option<Sealer>,
     #[cfg(all(feature = "authorization-server", feature = "rmcp"))]
-    session_records: Option<Records>,
+    session_records: Option<SessionRecords>,
     resource_name: Option<String>,
     stream_check: Duration,
     proofs: Option<ProofVerifier>,
@@ -115,7 +117,7 @@ impl ResourceServerBuilder {
     /// Where sessions are kept that another process may have to go on with.
     #[cfg(all(feature = "authorization-server", feature = "rmcp"))]
     pub(crate) fn with_session_records(mut self, records: Option<Records>) -> Self {
-        self.session_records = records;
+        self.session_records = records.map(SessionRecords::new);
         self
     }
 

@@ -16,7 +16,7 @@ use std::{pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    Method, Request, Response,
+    Method, Request, Response, StatusCode,
     header::{AUTHORIZATION, PROXY_AUTHORIZATION},
 };
 
@@ -186,9 +186,18 @@ impl Admitted {
         }
     }
 
-    /// Binds a session id to its principal, lets an allowed page read the response, and ends an event
+    /// Says "later" where the session could not be read; otherwise binds a session id to its principal, lets an allowed page read the response, and ends an event
     /// stream with its token.
     pub(super) fn finish<B>(&self, mut response: Response<B>) -> Response<ResponseBody<B>> {
+        if response.status() == StatusCode::INTERNAL_SERVER_ERROR && self.server.sessions_are_away()
+        {
+            let refusal = Refusal::SessionUnavailable {
+                retry_after: RETRY_AFTER,
+            };
+            let answer =
+                refusal.respond(&self.server, self.origin.as_ref(), self.credential.scheme);
+            return answer.map(ResponseBody::own);
+        }
         let headers = response.headers_mut();
         self.server.0.sessions.outward(headers, &self.principal);
         self.server.offer_nonce(headers, self.credential.scheme);

@@ -65,6 +65,8 @@ mod server;
 mod servers;
 mod service;
 mod session;
+#[cfg(all(feature = "authorization-server", feature = "rmcp"))]
+mod session_records;
 mod watch;
 
 pub use builder::ResourceServerBuilder;
@@ -76,3 +78,5 @@ pub use scopes::ScopeHierarchy;
 pub use server::ResourceServer;
 pub use servers::ResourceServers;
 pub use service::ResourceServerService;
+#[cfg(all(feature = "authorization-server", feature = "rmcp"))]
+pub(crate) use session_records::SessionRecords;

@@ -46,6 +46,11 @@ pub enum Refusal {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The session began at another process, and what it began with cannot be read right now.
+    SessionUnavailable {
+        /// When to try again.
+        retry_after: Duration,
+    },
 }
 
 impl Refusal {
@@ -64,6 +69,7 @@ impl Refusal {
             Self::ProofNonce => "use_dpop_nonce",
             Self::Session => "session_of_another",
             Self::VerifierUnavailable { .. } => "verifier_unavailable",
+            Self::SessionUnavailable { .. } => "session_unavailable",
         }
     }
 
@@ -71,7 +77,7 @@ impl Refusal {
     #[must_use]
     pub const fn fault(&self) -> &'static str {
         match self {
-            Self::VerifierUnavailable { .. } => "server",
+            Self::VerifierUnavailable { .. } | Self::SessionUnavailable { .. } => "server",
             _ => "client",
         }
     }
@@ -88,7 +94,9 @@ impl Refusal {
             | Self::ProofNonce => StatusCode::UNAUTHORIZED,
             Self::TwoCredentials => StatusCode::BAD_REQUEST,
             Self::Session => StatusCode::NOT_FOUND,
-            Self::VerifierUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::VerifierUnavailable { .. } | Self::SessionUnavailable { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -109,6 +117,10 @@ impl Refusal {
             Self::VerifierUnavailable { .. } => (
                 -32603,
                 "The access token cannot be checked right now. Try again.",
+            ),
+            Self::SessionUnavailable { .. } => (
+                -32603,
+                "The session cannot be looked up right now. Try again.",
             ),
         }
     }
@@ -145,7 +157,9 @@ impl Refusal {
             headers.append(WWW_AUTHENTICATE, challenge);
         }
         server.offer_nonce(headers, used);
-        if let Self::VerifierUnavailable { retry_after } = &self {
+        if let Self::VerifierUnavailable { retry_after }
+        | Self::SessionUnavailable { retry_after } = &self
+        {
             headers.insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
         }
         cors::allow(headers, origin);
@@ -163,7 +177,7 @@ impl Refusal {
             Self::ProofNonce => Some(Challenge::UseNonce),
             Self::VerifierUnavailable { .. } => Some(Challenge::Unavailable),
             // A challenge here would invite a login that changes nothing.
-            Self::Host | Self::Origin | Self::Session => None,
+            Self::Host | Self::Origin | Self::Session | Self::SessionUnavailable { .. } => None,
         }
     }
 
@@ -185,7 +199,7 @@ impl Refusal {
                     "request refused"
                 );
             }
-            Self::VerifierUnavailable { .. } => {
+            Self::VerifierUnavailable { .. } | Self::SessionUnavailable { .. } => {
                 tracing::error!(reason, fault, correlation_id, resource, "request refused");
             }
             _ => tracing::info!(reason, fault, correlation_id, resource, "request refused"),

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::HeaderName;
 
+#[cfg(all(feature = "authorization-server", feature = "rmcp"))]
+use super::session_records::SessionRecords;
 use super::{
     ResourceServerBuilder, ResourceServerLayer, ScopeHierarchy, challenge::Challenges,
     dpop::Proofs, host::HostPolicy, refusal::CorrelationIds, session::SessionBinding,
 };
-#[cfg(all(feature = "authorization-server", feature = "rmcp"))]
-use crate::store::Records;
 use crate::{
     access_token::{Principal, TokenVerifier, VerifyError},
     oauth::{AccessToken, PublicUrl, ResourceIdentifier, Scopes},
@@ -36,7 +36,7 @@ pub(super) struct Settings {
     pub(super) metadata: Option<Bytes>,
     pub(super) stream_check: Duration,
     #[cfg(all(feature = "authorization-server", feature = "rmcp"))]
-    pub(super) session_records: Option<Records>,
+    pub(super) session_records: Option<SessionRecords>,
     /// Where tokens may be bound to keys.
     pub(super) proofs: Option<Proofs>,
 }
@@ -85,8 +85,17 @@ impl ResourceServer {
     }
 
     #[cfg(all(feature = "authorization-server", feature = "rmcp"))]
-    pub(crate) fn session_records(&self) -> Option<&Records> {
+    pub(crate) fn session_records(&self) -> Option<&SessionRecords> {
         self.0.session_records.as_ref()
+    }
+
+    /// Whether whoever serves the sessions could not read one the last time it tried.
+    pub(super) fn sessions_are_away(&self) -> bool {
+        #[cfg(all(feature = "authorization-server", feature = "rmcp"))]
+        if let Some(records) = self.session_records() {
+            return records.are_away();
+        }
+        false
     }
 
     /// What the verifier says about a token, without waiting if that can be.

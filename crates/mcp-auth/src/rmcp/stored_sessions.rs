@@ -9,6 +9,7 @@ use async_trait::async_trait;
 
 use crate::{
     oauth::{Random, SystemClock, SystemRandom, Timestamp},
+    resource_server::SessionRecords,
     store::{Insert, KeyRing, Purpose, RecordKey, Records, Replace, Sealer, Store},
 };
 
@@ -19,7 +20,7 @@ use crate::{
 /// session is not said here: the layer's MAC on the session id binds it to its principal, in every
 /// process that has the same key ring. A session that nobody used for a day is forgotten.
 #[derive(Debug, Clone)]
-pub struct StoredSessions(Records);
+pub struct StoredSessions(SessionRecords);
 
 impl StoredSessions {
     /// Keeps the sessions of one MCP endpoint, sealed under this ring; all processes that serve the
@@ -28,15 +29,16 @@ impl StoredSessions {
     pub fn new(store: Arc<dyn Store>, ring: &KeyRing, resource: &str) -> Self {
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let sealer = Sealer::new(ring, Purpose::Record, resource, random);
-        Self::of(Records::new(store, sealer, Arc::new(SystemClock)))
+        let records = Records::new(store, sealer, Arc::new(SystemClock));
+        Self::of(SessionRecords::new(records))
     }
 
-    pub(crate) const fn of(records: Records) -> Self {
+    pub(crate) const fn of(records: SessionRecords) -> Self {
         Self(records)
     }
 
     fn end(&self) -> Timestamp {
-        self.0.now().plus(LIFETIME)
+        self.0.records().now().plus(LIFETIME)
     }
 }
 
@@ -44,16 +46,23 @@ impl StoredSessions {
 impl SessionStore for StoredSessions {
     async fn load(&self, session_id: &str) -> Result<Option<SessionState>, SessionStoreError> {
         let key = key(session_id);
-        let Some(loaded) = self.0.load::<SessionState>(&key).await? else {
+        let loaded = self.0.records().load::<SessionState>(&key).await;
+        self.0.note(loaded.is_err());
+        let Some(loaded) = loaded? else {
             return Ok(None);
         };
         // Once an hour is often enough to say that it is in use.
         if loaded.expires_at <= self.end().minus(EXTENDED_EVERY) {
-            // Whoever swapped it meanwhile extended it, too.
-            let _ = self
-                .0
-                .replace(&key, loaded.version, &loaded.value, self.end(), Vec::new())
-                .await?;
+            // Whoever swapped it meanwhile extended it, too; and what was read is good, whether it
+            // could be extended or not.
+            let extended = self.0.records().replace(
+                &key,
+                loaded.version,
+                &loaded.value,
+                self.end(),
+                Vec::new(),
+            );
+            drop(extended.await);
         }
         Ok(Some(loaded.value))
     }
@@ -62,15 +71,24 @@ impl SessionStore for StoredSessions {
         let key = key(session_id);
         loop {
             let end = self.end();
-            if self.0.insert(&key, state, end, Vec::new()).await? == Insert::Inserted {
+            if self
+                .0
+                .records()
+                .insert(&key, state, end, Vec::new())
+                .await?
+                == Insert::Inserted
+            {
                 return Ok(());
             }
-            match self.0.load::<SessionState>(&key).await? {
+            match self.0.records().load::<SessionState>(&key).await? {
                 // What is there cannot be read, or has expired, and is in the way.
-                None => self.0.remove(&key).await?,
+                None => self.0.records().remove(&key).await?,
                 Some(loaded) => {
                     let version = loaded.version;
-                    let replacing = self.0.replace(&key, version, state, end, Vec::new());
+                    let replacing = self
+                        .0
+                        .records()
+                        .replace(&key, version, state, end, Vec::new());
                     if replacing.await? == Replace::Replaced {
                         return Ok(());
                     }
@@ -80,7 +98,7 @@ impl SessionStore for StoredSessions {
     }
 
     async fn delete(&self, session_id: &str) -> Result<(), SessionStoreError> {
-        Ok(self.0.remove(&key(session_id)).await?)
+        Ok(self.0.records().remove(&key(session_id)).await?)
     }
 }
 
