@@ -9,7 +9,7 @@ use super::Refusal;
 use crate::{
     BuildError,
     net::{named_authority, names},
-    oauth::{PublicUrl, ResourceIdentifier, is_loopback_authority},
+    oauth::{PublicUrl, ResourceIdentifier, is_loopback_authority, is_scheme},
 };
 
 /// Which `Host` and `Origin` are served.
@@ -120,9 +120,7 @@ pub(crate) fn is_origin(text: &str) -> bool {
     if matches!(scheme, "http" | "https") {
         return Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text);
     }
-    let scheme_byte = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b);
-    !scheme.is_empty()
-        && scheme.bytes().all(scheme_byte)
+    is_scheme(scheme)
         && !rest.is_empty()
         && rest
             .bytes()

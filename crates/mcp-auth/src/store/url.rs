@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::BuildError;
+use crate::{BuildError, oauth::is_scheme};
 
 /// Where a store is, in one line: `memory:`, `sqlite:FILE`, `redis://…`, `postgres://…`.
 ///
@@ -22,14 +22,8 @@ impl StoreUrl {
     /// When it does not begin with a scheme, in lower case and followed by `:`.
     pub fn parse(text: &str) -> Result<Self, BuildError> {
         let scheme = text.split_once(':').map(|(scheme, _)| scheme);
-        let legal = |scheme: &str| {
-            let mut bytes = scheme.bytes();
-            bytes.next().is_some_and(|b| b.is_ascii_lowercase())
-                && bytes
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b))
-        };
         // Nothing can follow: who writes a path there wants another store.
-        if scheme.is_some_and(legal) && !(scheme == Some("memory") && text != "memory:") {
+        if scheme.is_some_and(is_scheme) && !(scheme == Some("memory") && text != "memory:") {
             return Ok(Self(text.to_owned().into()));
         }
         Err(BuildError::argument(

@@ -1,17 +1,16 @@
 //! The installed browser: its driver is started on a free port, and both end with the test.
 
 use std::{
-    env,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     ops::Deref,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::Duration,
 };
 
+use mcp_auth_testkit::services::{Scratch, installed};
 use serde_json::json;
 
 use crate::webdriver::Session;
@@ -21,23 +20,17 @@ pub(crate) struct Chromium {
     session: Session,
     // In this order: the driver ends, then its folder goes.
     _driver: Driver,
-    _profile: Profile,
+    _profile: Scratch,
 }
 
 impl Chromium {
     /// The browser, or none (said aloud) where it is not installed and need not be.
     pub(crate) async fn start() -> Option<Self> {
-        let (Some(browser), Some(driver)) = (installed("chromium"), installed("chromedriver"))
-        else {
-            let missing = "chromium or chromedriver is not installed";
-            let required = env::var("MCP_AUTH_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
-            assert!(!required, "{missing}, and MCP_AUTH_REQUIRE_SERVICES=1");
-            println!("skipped: {missing}");
-            return None;
-        };
+        let browser = installed("chromium", &[])?;
+        let driver = installed("chromedriver", &[])?;
         let driver = Driver::start(&driver);
-        let profile = Profile::fresh();
-        let session = Session::start(driver.address, &wanted(&browser, &profile.0)).await;
+        let profile = Scratch::new("chromium").unwrap();
+        let session = Session::start(driver.address, &wanted(&browser, profile.path())).await;
         Some(Self {
             session,
             _driver: driver,
@@ -154,31 +147,4 @@ fn end_session(address: SocketAddr, id: &str) {
         // Answered once the browser has ended; the connection would stay open.
         drop(stream.read(&mut [0; 1024]));
     }
-}
-
-/// The folder that the browser keeps everything in.
-struct Profile(PathBuf);
-
-impl Profile {
-    fn fresh() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("mcp-auth-chromium-{}-{count}", std::process::id());
-        let folder = env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-}
-
-impl Drop for Profile {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
-
-fn installed(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
 }

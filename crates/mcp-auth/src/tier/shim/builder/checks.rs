@@ -7,7 +7,7 @@ use crate::{
     BuildError,
     authorization_server::{IntrospectionClient, TrustedIssuers, clients::ClientDocuments, paths},
     net::HttpClient,
-    oauth::{AccessToken, Scopes},
+    oauth::{AccessToken, Scopes, is_scheme},
     store::{KeyRing, Store},
 };
 
@@ -204,16 +204,10 @@ impl<T: ShimTier> ShimBuilder<T> {
             "ws",
             "wss",
         ];
-        let legal = |scheme: &str| {
-            let mut bytes = scheme.bytes();
-            bytes.next().is_some_and(|b| b.is_ascii_lowercase())
-                && bytes
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b))
-        };
         match self
             .redirect_schemes
             .iter()
-            .find(|s| NEVER.contains(&s.as_str()) || !legal(s))
+            .find(|s| NEVER.contains(&s.as_str()) || !is_scheme(s))
         {
             None => Ok(()),
             Some(scheme) => Err(BuildError::argument(
