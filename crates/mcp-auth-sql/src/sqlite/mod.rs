@@ -255,7 +255,7 @@ impl SqliteStore {
 
     /// A transaction that holds the write lock from its begin: two that read first and write then
     /// would wait for each other.
-    async fn begin(&self) -> Result<Writing<'_>, Trouble> {
+    async fn begin(&self) -> Result<Writing, Trouble> {
         self.ready().await?;
         let mut lent = self.writer.lend().await?;
         let mut connection = match lent.reuse() {
@@ -280,12 +280,12 @@ impl SqliteStore {
 
 /// A transaction under way. Dropped before its end it takes the connection with it, and SQLite
 /// undoes it.
-struct Writing<'a> {
-    lent: Lent<'a, SqliteConnection>,
+struct Writing {
+    lent: Lent<SqliteConnection>,
     connection: SqliteConnection,
 }
 
-impl Writing<'_> {
+impl Writing {
     /// How many rows a statement changed.
     async fn execute(&mut self, query: Query<'_>) -> Result<u64, Trouble> {
         let done = query.execute(&mut self.connection).await;

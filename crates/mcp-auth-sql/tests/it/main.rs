@@ -18,3 +18,4 @@ mod processes;
 mod sample;
 mod sqlite_faults;
 mod start;
+mod unanswered;
