@@ -83,7 +83,7 @@ impl PostgresStore {
         key: &RecordKey,
         record: Record,
     ) -> Result<Insert, StoreError> {
-        let statement = statements::insert(key, row::first_version(), &Columns::of(record));
+        let statement = statements::insert(key, row::new_version(), &Columns::of(record));
         let written = self.ask(Repeat::Never, statement).await?;
         self.unanswered.written();
         Ok(if written.is_empty() {

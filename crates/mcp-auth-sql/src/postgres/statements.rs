@@ -50,7 +50,7 @@ pub(super) fn replace(key: &RecordKey, version: Version, columns: &Columns) -> S
         hex(&columns.sealed),
         hex(&columns.names),
     );
-    let next = row::next_version(version);
+    let next = row::new_version();
     let version = version.0.cast_signed();
     let record = format!(
         "UPDATE mcp_auth_record

@@ -83,7 +83,7 @@ impl SqliteStore {
             let mut writing = self.begin().await?;
             let inserted = sqlx::query(INSERT)
                 .bind(key.as_bytes().as_slice())
-                .bind(row::first_version())
+                .bind(row::new_version())
                 .bind(columns.expires_at)
                 .bind(&columns.sealed)
                 .bind(&columns.names);
@@ -131,7 +131,7 @@ impl SqliteStore {
             let replaced = sqlx::query(REPLACE)
                 .bind(key.as_bytes().as_slice())
                 .bind(version.0.cast_signed())
-                .bind(row::next_version(version))
+                .bind(row::new_version())
                 .bind(columns.expires_at)
                 .bind(&columns.sealed)
                 .bind(&columns.names);

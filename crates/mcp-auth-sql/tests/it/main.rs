@@ -15,6 +15,7 @@ mod held;
 mod pooler;
 mod postgres_faults;
 mod processes;
+mod restored;
 mod sample;
 mod sqlite_faults;
 mod start;
