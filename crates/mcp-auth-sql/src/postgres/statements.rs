@@ -14,14 +14,15 @@ use crate::row::{self, Columns, HASH, KEPT_AFTER_EXPIRY};
 /// What holds for one statement, and ends with it: in one message they are one transaction.
 ///
 /// A statement that waits for a foreign lock ends by itself, so that those that were given up do not
-/// heap up on the server. The statements are written for READ COMMITTED. And a server that
-/// acknowledges before it has written would make `durable` a lie.
+/// heap up on the server. The statements are written for READ COMMITTED. A server that acknowledges
+/// before it has written would make `durable` a lie. And the driver reads bytes as hexadecimal only.
 pub(super) fn settings(deadline: Duration) -> String {
     let deadline = deadline.as_millis().clamp(1, 3_600_000);
     format!(
         "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         SET LOCAL statement_timeout = {deadline};
-        SET LOCAL synchronous_commit = on;"
+        SET LOCAL synchronous_commit = on;
+        SET LOCAL bytea_output = hex;"
     )
 }
 
