@@ -19,6 +19,11 @@ pub(super) fn prepare(file: &File) -> Result<(), Trouble> {
             "`{shown}` is a folder: name a file in it"
         )));
     }
+    if std::fs::metadata(&file.path).is_ok_and(|found| !found.is_file()) {
+        return Err(operator(format!(
+            "`{shown}` is a device, a pipe or a socket: name a file on a disk"
+        )));
+    }
     if file.path.parent().is_some_and(|folder| !folder.is_dir()) {
         return Err(operator(format!(
             "the folder of `{shown}` does not exist: make it, or name another file"
