@@ -7,7 +7,11 @@ mod trouble;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    fmt,
+    sync::{Mutex, OnceLock},
+    time::Duration,
+};
 
 use mcp_auth::{
     oauth::{Clock, SystemClock},
@@ -35,7 +39,6 @@ use crate::{
 ///
 /// SQLite lets one connection write at a time. Within a process the writers queue for the one
 /// connection, in order; between processes they try again until the lock is free.
-#[derive(Debug)]
 pub(crate) struct SqliteStore {
     file: File,
     deadline: Duration,
@@ -43,7 +46,14 @@ pub(crate) struct SqliteStore {
     readers: Connections<SqliteConnection>,
     /// Done once the tables were found.
     ready: OnceCell<()>,
-    identity: OnceLock<Identity>,
+    opened: OnceLock<Opened>,
+}
+
+/// The files that were found at the start.
+struct Opened {
+    identity: Identity,
+    /// Open as long as the store is, so that the log beside the file stays the same one.
+    _anchor: Mutex<SqliteConnection>,
 }
 
 impl SqliteStore {
@@ -57,7 +67,7 @@ impl SqliteStore {
             writer: Connections::new(1),
             readers: Connections::new(READERS),
             ready: OnceCell::new(),
-            identity: OnceLock::new(),
+            opened: OnceLock::new(),
         };
         match within(deadline, store.ready()).await {
             Ok(()) => Ok(store),
@@ -211,17 +221,24 @@ impl SqliteStore {
     async fn ready(&self) -> Result<(), Trouble> {
         self.ready
             .get_or_try_init(|| async {
-                let lent = self.writer.lend().await?;
                 let connection = connect::prepare(&self.file.path).await?;
                 let identity = file::identity(&self.file.path)?;
-                self.identity.get_or_init(|| identity);
-                lent.give_back(connection);
-                Ok(())
+                self.opened.get_or_init(|| Opened {
+                    identity,
+                    _anchor: Mutex::new(connection),
+                });
+                Ok::<_, Trouble>(())
             })
             .await?;
-        // An open file is written to even when it has no name any longer: what is acknowledged then
-        // is lost with the process.
-        if self.identity.get() == Some(&file::identity(&self.file.path)?) {
+        self.in_place()
+    }
+
+    /// An open file is written to even when it has no name any longer: what is acknowledged then is
+    /// lost with the process.
+    fn in_place(&self) -> Result<(), Trouble> {
+        let now = file::identity(&self.file.path)?;
+        let opened = self.opened.get();
+        if opened.is_some_and(|opened| opened.identity == now) {
             return Ok(());
         }
         Err(Trouble::Away(file::MOVED.into()))
@@ -255,7 +272,7 @@ impl SqliteStore {
 
     /// A transaction that holds the write lock from its begin: two that read first and write then
     /// would wait for each other.
-    async fn begin(&self) -> Result<Writing, Trouble> {
+    async fn begin(&self) -> Result<Writing<'_>, Trouble> {
         self.ready().await?;
         let mut lent = self.writer.lend().await?;
         let mut connection = match lent.reuse() {
@@ -270,7 +287,13 @@ impl SqliteStore {
                 .execute(&mut connection)
                 .await
             {
-                Ok(_) => return Ok(Writing { lent, connection }),
+                Ok(_) => {
+                    return Ok(Writing {
+                        store: self,
+                        lent,
+                        connection,
+                    });
+                }
                 Err(error) if is_busy(&error) => tokio::time::sleep(PAUSE).await,
                 Err(error) => return Err(trouble(&error)),
             }
@@ -278,14 +301,23 @@ impl SqliteStore {
     }
 }
 
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A transaction under way. Dropped before its end it takes the connection with it, and SQLite
 /// undoes it.
-struct Writing {
+struct Writing<'a> {
+    store: &'a SqliteStore,
     lent: Lent<SqliteConnection>,
     connection: SqliteConnection,
 }
 
-impl Writing {
+impl Writing<'_> {
     /// How many rows a statement changed.
     async fn execute(&mut self, query: Query<'_>) -> Result<u64, Trouble> {
         let done = query.execute(&mut self.connection).await;
@@ -305,7 +337,10 @@ impl Writing {
     }
 
     async fn commit(self) -> Result<(), Trouble> {
-        self.end("COMMIT").await
+        let store = self.store;
+        self.end("COMMIT").await?;
+        // Again, after it: the files may have gone meanwhile.
+        store.in_place()
     }
 
     async fn undo(self) -> Result<(), Trouble> {
