@@ -138,6 +138,12 @@ impl SqliteStore {
         let columns = Columns::of(record);
         let work = async {
             let mut writing = self.begin().await?;
+            // First, while the record still says where it is listed.
+            let dropped = sqlx::query(UNLIST_OTHERS)
+                .bind(key.as_bytes().as_slice())
+                .bind(version.0.cast_signed())
+                .bind(&columns.names);
+            writing.execute(dropped).await?;
             let replaced = sqlx::query(REPLACE)
                 .bind(key.as_bytes().as_slice())
                 .bind(version.0.cast_signed())
@@ -381,6 +387,20 @@ const UNLIST: &str = "
     )
     DELETE FROM mcp_auth_index
     WHERE (name, key) IN (SELECT substr(indexes, at, 32), ?1 FROM names)";
+/// The same for the names that the record has and its next state has not.
+const UNLIST_OTHERS: &str = "
+    WITH RECURSIVE names (at, indexes) AS (
+        SELECT 1, indexes FROM mcp_auth_record WHERE key = ?1 AND version = ?2 AND indexes <> ?3
+        UNION ALL SELECT at + 32, indexes FROM names WHERE at + 32 <= length(indexes)
+    ), kept (at) AS (
+        SELECT 1 WHERE length(?3) > 0
+        UNION ALL SELECT at + 32 FROM kept WHERE at + 32 <= length(?3)
+    )
+    DELETE FROM mcp_auth_index
+    WHERE (name, key) IN (
+        SELECT substr(indexes, at, 32), ?1 FROM names
+        WHERE substr(indexes, at, 32) NOT IN (SELECT substr(?3, at, 32) FROM kept)
+    )";
 const LIST: &str = "
     SELECT key FROM mcp_auth_index WHERE name = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
 const PURGE_RECORDS: &str = "

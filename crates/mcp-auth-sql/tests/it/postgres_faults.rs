@@ -333,6 +333,14 @@ async fn rows_that_are_not_ours_fail_for_their_key_only() {
 }
 
 #[tokio::test]
+async fn a_record_leaves_the_listings_of_the_names_it_loses() {
+    let Some((_, _, url)) = fresh() else {
+        return;
+    };
+    crate::sample::leaves_the_listings_of_names_it_loses(&*store(&url).await).await;
+}
+
+#[tokio::test]
 async fn keeps_an_expiry_at_the_end_of_time_and_purges_it_never() {
     let Some((_, _, url)) = fresh() else {
         return;

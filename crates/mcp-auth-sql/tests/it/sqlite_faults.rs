@@ -380,6 +380,13 @@ async fn rows_that_are_not_ours_fail_for_their_key_only() {
 }
 
 #[tokio::test]
+async fn a_record_leaves_the_listings_of_the_names_it_loses() {
+    let folder = Scratch::new("sqlite").unwrap();
+    let store = store(&folder).await;
+    crate::sample::leaves_the_listings_of_names_it_loses(&*store).await;
+}
+
+#[tokio::test]
 async fn keeps_an_expiry_at_the_end_of_time_and_purges_it_never() {
     let folder = Scratch::new("sqlite").unwrap();
     let store = store(&folder).await;
