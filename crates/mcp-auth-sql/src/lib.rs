@@ -43,8 +43,7 @@ use self::{cause::Trouble, location::Location, postgres::PostgresStore, sqlite::
 ///
 /// Its connections belong to the tokio runtime that it was opened in.
 ///
-/// A record that was replaced under fewer index names stays listed under the others until their
-/// expiry.
+/// A record that is replaced under fewer index names leaves the listings of the others.
 ///
 /// # Security
 ///

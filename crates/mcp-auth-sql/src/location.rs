@@ -74,7 +74,7 @@ impl Server {
     fn parse(text: &str) -> Result<Self, BuildError> {
         let mut url = Url::parse(text).map_err(|_| refused(UNREADABLE))?;
         // A `#` or a `/` in a password ends it, and what is left looks like something else.
-        if url.fragment().is_some() || url.cannot_be_a_base() {
+        if url.fragment().is_some() || url.cannot_be_a_base() || url.path().contains('@') {
             return Err(refused(UNREADABLE));
         }
         let parameters = parameters(&url)?;

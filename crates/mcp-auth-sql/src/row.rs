@@ -53,15 +53,14 @@ pub(crate) fn versioned(
     Ok(Versioned::new(record, Version(version.cast_unsigned())))
 }
 
-/// The version of a record that begins: drawn from so many that no key sees one again.
-pub(crate) fn first_version() -> i64 {
+/// The version of a record that was just written: drawn from so many that no key sees one again.
+///
+/// Counted on, it would come twice: a database that lost its last writes, in a failover or to a
+/// backup, would give the lost versions to other states, and a swap that was prepared on a lost one
+/// would win.
+pub(crate) fn new_version() -> i64 {
     let random: &dyn Random = &SystemRandom;
     i64::from_be_bytes(random.bytes())
-}
-
-/// The version of a record that goes on.
-pub(crate) const fn next_version(version: Version) -> i64 {
-    version.0.wrapping_add(1).cast_signed()
 }
 
 /// Where a listing goes on: after this key, which is empty at the start.

@@ -7,7 +7,7 @@ use sqlx::{
     postgres::PgConnectOptions,
 };
 
-use super::trouble::{LACKS_RIGHTS, READ_ONLY, trouble};
+use super::trouble::{LACKS_RIGHTS, READ_ONLY, trouble, while_connecting};
 use crate::{cause::Trouble, schema};
 
 /// How connections are made.
@@ -21,11 +21,11 @@ pub(super) struct Settings {
 /// A connection to a server that takes writes.
 pub(super) async fn connect(settings: &Settings) -> Result<PgConnection, Trouble> {
     let connection = settings.options.connect().await;
-    let mut connection = connection.map_err(|error| trouble(&error))?;
+    let mut connection = connection.map_err(|error| while_connecting(&error))?;
     let read_only = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'";
     let read_only: bool = first(&mut connection, read_only)
         .await
-        .map_err(|error| trouble(&error))?;
+        .map_err(|error| while_connecting(&error))?;
     if read_only {
         return Err(Trouble::Away(READ_ONLY.into()));
     }

@@ -3,6 +3,7 @@
 mod connect;
 mod statements;
 mod trouble;
+mod unanswered;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use tokio::sync::OnceCell;
 use self::{
     connect::{Settings, connect},
     trouble::{READ_ONLY, is_worth_another_try, keeps_the_connection, trouble},
+    unanswered::Unanswered,
 };
 use crate::{
     cause::{Trouble, within},
@@ -34,6 +36,7 @@ use crate::{
 pub(crate) struct PostgresStore {
     settings: Settings,
     connections: Connections<PgConnection>,
+    unanswered: Arc<Unanswered>,
     /// Done once the tables were found.
     ready: OnceCell<()>,
 }
@@ -54,6 +57,7 @@ impl PostgresStore {
                 synchronous_replica,
             },
             connections: Connections::new(connections),
+            unanswered: Unanswered::new(connections),
             ready: OnceCell::new(),
         };
         match within(deadline, store.ready()).await {
@@ -79,8 +83,9 @@ impl PostgresStore {
         key: &RecordKey,
         record: Record,
     ) -> Result<Insert, StoreError> {
-        let statement = statements::insert(key, row::first_version(), &Columns::of(record));
+        let statement = statements::insert(key, row::new_version(), &Columns::of(record));
         let written = self.ask(Repeat::Never, statement).await?;
+        self.unanswered.written();
         Ok(if written.is_empty() {
             Insert::Exists
         } else {
@@ -106,6 +111,7 @@ impl PostgresStore {
     ) -> Result<Replace, StoreError> {
         let statement = statements::replace(key, version, &Columns::of(record));
         let written = self.ask(Repeat::Never, statement).await?;
+        self.unanswered.written();
         Ok(if written.is_empty() {
             Replace::Conflict
         } else {
@@ -183,42 +189,29 @@ impl PostgresStore {
 
     async fn ask_once(
         &self,
-        mut lent: Lent<'_, PgConnection>,
+        mut lent: Lent<PgConnection>,
         message: &Arc<str>,
     ) -> Result<Answer, Trouble> {
-        let (mut connection, reused) = match self.reuse(&mut lent).await {
+        let (connection, reused) = match self.reuse(&mut lent).await {
             Some(connection) => (connection, true),
             None => {
                 lent.renew();
                 (connect(&self.settings).await?, false)
             }
         };
-        let mut tries = 1;
-        loop {
-            let message = sqlx::raw_sql(AssertSqlSafe(message.clone()));
-            match message.fetch_all(&mut connection).await {
-                Ok(rows) => {
-                    lent.give_back(connection);
-                    return Ok(Answer::Rows(rows));
-                }
-                Err(error) if is_worth_another_try(&error) && tries < TRIES => tries += 1,
-                Err(error) if keeps_the_connection(&error) => {
-                    lent.give_back(connection);
-                    return Err(trouble(&error));
-                }
-                Err(error) => {
-                    let trouble = trouble(&error);
-                    return match trouble {
-                        Trouble::Away(_) => Ok(Answer::Dead { reused, trouble }),
-                        other => Err(other),
-                    };
-                }
-            }
+        let exchange = exchange(lent, connection, message.clone());
+        match self.unanswered.to_its_end(exchange).await {
+            Ok(rows) => Ok(Answer::Rows(rows)),
+            Err(Refused {
+                died: true,
+                trouble: trouble @ Trouble::Away(_),
+            }) => Ok(Answer::Dead { reused, trouble }),
+            Err(Refused { trouble, .. }) => Err(trouble),
         }
     }
 
     /// The connection that was used last, if it still answers.
-    async fn reuse(&self, lent: &mut Lent<'_, PgConnection>) -> Option<PgConnection> {
+    async fn reuse(&self, lent: &mut Lent<PgConnection>) -> Option<PgConnection> {
         let (mut connection, idle_for) = lent.reuse()?;
         if idle_for < FRESH {
             return Some(connection);
@@ -238,10 +231,13 @@ impl PostgresStore {
             .get_or_try_init(|| async {
                 let mut lent = self.connections.lend().await?;
                 let mut connection = connect(&self.settings).await?;
-                connect::prepare(&mut connection).await?;
                 lent.renew();
-                lent.give_back(connection);
-                Ok(())
+                let preparation = async move {
+                    connect::prepare(&mut connection).await?;
+                    lent.give_back(connection);
+                    Ok(())
+                };
+                self.unanswered.to_its_end(preparation).await
             })
             .await
             .copied()
@@ -265,6 +261,40 @@ impl fmt::Debug for PostgresStore {
 enum Repeat {
     Never,
     OnADeadConnection,
+}
+
+/// One message, and the answer read to its end. The connection goes back if it still stands.
+async fn exchange(
+    lent: Lent<PgConnection>,
+    mut connection: PgConnection,
+    message: Arc<str>,
+) -> Result<Vec<PgRow>, Refused> {
+    let mut tries = 1;
+    loop {
+        let message = sqlx::raw_sql(AssertSqlSafe(message.clone()));
+        match message.fetch_all(&mut connection).await {
+            Ok(rows) => {
+                lent.give_back(connection);
+                return Ok(rows);
+            }
+            Err(error) if is_worth_another_try(&error) && tries < TRIES => tries += 1,
+            Err(error) => {
+                let died = !keeps_the_connection(&error);
+                if !died {
+                    lent.give_back(connection);
+                }
+                return Err(Refused {
+                    died,
+                    trouble: trouble(&error),
+                });
+            }
+        }
+    }
+}
+
+struct Refused {
+    died: bool,
+    trouble: Trouble,
 }
 
 enum Answer {

@@ -14,14 +14,15 @@ use crate::row::{self, Columns, HASH, KEPT_AFTER_EXPIRY};
 /// What holds for one statement, and ends with it: in one message they are one transaction.
 ///
 /// A statement that waits for a foreign lock ends by itself, so that those that were given up do not
-/// heap up on the server. The statements are written for READ COMMITTED. And a server that
-/// acknowledges before it has written would make `durable` a lie.
+/// heap up on the server. The statements are written for READ COMMITTED. A server that acknowledges
+/// before it has written would make `durable` a lie. And the driver reads bytes as hexadecimal only.
 pub(super) fn settings(deadline: Duration) -> String {
     let deadline = deadline.as_millis().clamp(1, 3_600_000);
     format!(
         "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         SET LOCAL statement_timeout = {deadline};
-        SET LOCAL synchronous_commit = on;"
+        SET LOCAL synchronous_commit = on;
+        SET LOCAL bytea_output = hex;"
     )
 }
 
@@ -39,7 +40,8 @@ pub(super) fn insert(key: &RecordKey, version: i64, columns: &Columns) -> String
         ON CONFLICT (key) DO NOTHING
         RETURNING key"
     );
-    and_its_entries(record, columns)
+    let entries = and_its_entries(columns);
+    format!("WITH record AS ({record}){entries} SELECT key FROM record")
 }
 
 /// Gives a row if the record was written.
@@ -50,7 +52,7 @@ pub(super) fn replace(key: &RecordKey, version: Version, columns: &Columns) -> S
         hex(&columns.sealed),
         hex(&columns.names),
     );
-    let next = row::next_version(version);
+    let next = row::new_version();
     let version = version.0.cast_signed();
     let record = format!(
         "UPDATE mcp_auth_record
@@ -58,32 +60,49 @@ pub(super) fn replace(key: &RecordKey, version: Version, columns: &Columns) -> S
         WHERE key = {key} AND version = {version}
         RETURNING key"
     );
-    and_its_entries(record, columns)
+    // A version stands for one state: what is read here is the state that is replaced, if one is.
+    let dropped = format!(
+        "SELECT name FROM record, (
+            SELECT substring(indexes FROM at FOR {HASH}) AS name
+            FROM mcp_auth_record, generate_series(1, octet_length(indexes), {HASH}) AS at
+            WHERE key = {key} AND version = {version} AND indexes <> {names}
+        ) AS listed
+        WHERE NOT name = ANY (ARRAY[{}]::bytea[])",
+        distinct(columns).join(", ")
+    );
+    let entries = and_its_entries(columns);
+    format!(
+        "WITH record AS ({record}), dropped AS (
+            DELETE FROM mcp_auth_index WHERE key = {key} AND name = ANY (ARRAY ({dropped}))
+        ){entries}
+        SELECT key FROM record"
+    )
 }
 
 /// The entries are made of what the record's statement gives: they are written only if it is, and
 /// after it. An entry's expiry only ever grows.
-fn and_its_entries(record: String, columns: &Columns) -> String {
-    let (names, _) = columns.names.as_chunks::<HASH>();
-    let names: BTreeSet<_> = names.iter().collect();
+fn and_its_entries(columns: &Columns) -> String {
+    let names = distinct(columns);
     if names.is_empty() {
-        return record;
+        return String::new();
     }
-    let names: Vec<_> = names
-        .into_iter()
-        .map(|name| format!("({})", hex(name)))
-        .collect();
-    let names = names.join(", ");
+    let names = names.join("), (");
     let listed_until = columns.listed_until;
     format!(
-        "WITH record AS ({record}), entries AS (
+        ", entries AS (
             INSERT INTO mcp_auth_index AS old (name, key, expires_at)
-            SELECT names.name, record.key, {listed_until} FROM record, (VALUES {names}) AS names (name)
+            SELECT names.name, record.key, {listed_until} FROM record, (VALUES ({names})) AS names (name)
             ON CONFLICT (name, key)
             DO UPDATE SET expires_at = greatest(old.expires_at, excluded.expires_at)
-        )
-        SELECT key FROM record"
+        )"
     )
+}
+
+/// The index names, each once.
+fn distinct(columns: &Columns) -> Vec<String> {
+    let (names, _) = columns.names.as_chunks::<HASH>();
+    let names: BTreeSet<_> = names.iter().collect();
+    names.into_iter().map(|name| hex(name)).collect()
 }
 
 /// Gives one row: whether this is a standby, and the record's columns or nothing.

@@ -1,3 +1,4 @@
+use mcp_auth::oauth::Timestamp;
 use mcp_auth_testkit::services::PostgresServer;
 use sqlx::AssertSqlSafe;
 
@@ -29,6 +30,8 @@ async fn a_purge_finds_the_expired_by_an_index_among_many_that_live() {
         )
         .unwrap();
     let mut connection = connect(&store.settings).await.unwrap();
+    let record = Record::new(vec![7], Timestamp::from_seconds(1));
+    let columns = Columns::of(record.with_indexes(vec![IndexName::new("x", b"y")]));
     let (key, index) = (RecordKey::new("x", b"x"), IndexName::new("x", b"x"));
     for (sql, index) in [
         (
@@ -46,6 +49,10 @@ async fn a_purge_finds_the_expired_by_an_index_among_many_that_live() {
         (
             statements::list(&index, &[], 10),
             "using mcp_auth_index_pkey",
+        ),
+        (
+            statements::replace(&key, Version(1), &columns),
+            "Index Scan using mcp_auth_index_pkey",
         ),
         (
             statements::remove(&key),

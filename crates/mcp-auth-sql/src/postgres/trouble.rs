@@ -39,10 +39,22 @@ pub(super) fn trouble(error: &sqlx::Error) -> Trouble {
         _ => {
             let said = format!("PostgreSQL answered {code}");
             match code.get(..2) {
-                Some("08" | "40" | "53" | "55" | "57") => Trouble::Away(said.into()),
+                Some("08" | "40" | "53" | "55" | "57" | "58") => Trouble::Away(said.into()),
                 _ => Trouble::Failed(format!("{said}: {}", database.message()).into()),
             }
         }
+    }
+}
+
+/// The same for a connection that is being made. A server, or a pooler before it, that cannot take
+/// one just now has many codes for that: what is nobody's mistake for certain is tried again.
+pub(super) fn while_connecting(error: &sqlx::Error) -> Trouble {
+    match (trouble(error), code(error)) {
+        (Trouble::Failed(_), Some(code)) => {
+            Trouble::Away(format!("PostgreSQL takes no connection now ({code})").into())
+        }
+        (Trouble::Failed(said), None) => Trouble::Away(said),
+        (other, _) => other,
     }
 }
 
@@ -57,18 +69,29 @@ pub(super) fn keeps_the_connection(error: &sqlx::Error) -> bool {
         return false;
     };
     // A statement that took too long says nothing about the connection.
-    code == "57014" || !matches!(code.get(..2), Some("57" | "08" | "25" | "XX"))
+    code == "57014" || !matches!(code.get(..2), Some("57" | "58" | "08" | "25" | "XX"))
 }
 
 fn of_the_connection(error: &sqlx::Error) -> Trouble {
     match error {
         sqlx::Error::Io(error) if error.kind() == ErrorKind::InvalidData => operator(TLS),
+        // The driver does not keep what the resolver said apart.
+        sqlx::Error::Io(error) if error.to_string().contains("lookup address") => away(
+            "the name of the PostgreSQL host is not known: correct it in the URL, or see to the name service",
+        ),
         sqlx::Error::Io(error) => {
             Trouble::Away(format!("the connection to PostgreSQL failed: {}", error.kind()).into())
         }
         sqlx::Error::Tls(_) => operator(TLS),
         sqlx::Error::Configuration(_) => {
             operator("one of its parameters has a value that cannot be used: correct or remove it")
+        }
+        sqlx::Error::Protocol(said)
+            if !NO_POSTGRES.iter().any(|is| said.starts_with(is)) || said.contains(NO_PROCESS) =>
+        {
+            away(
+                "PostgreSQL takes no connection now, or says something that the driver does not understand",
+            )
         }
         sqlx::Error::Protocol(_) => operator(
             "what answers there is no PostgreSQL server, or wants a way to log in that the driver does not have: correct host and port, or use a password",
@@ -95,4 +118,13 @@ fn away(reason: &'static str) -> Trouble {
 pub(super) const LACKS_RIGHTS: &str = "the PostgreSQL role lacks rights: grant it SELECT, INSERT, UPDATE and DELETE on mcp_auth_record and mcp_auth_index, SELECT on mcp_auth_schema, and, for the first start, CREATE in the schema";
 pub(super) const READ_ONLY: &str =
     "PostgreSQL takes no writes there: a standby, or a role or database that is set read-only";
+/// How the driver begins what it says of somebody who does not speak as PostgreSQL does.
+const NO_POSTGRES: [&str; 4] = [
+    "unexpected response from SSLRequest",
+    "unknown message type",
+    "unknown authentication method",
+    "unsupported",
+];
+/// The answer `E` in place of one about TLS: the server has no process for this connection.
+const NO_PROCESS: &str = "SSLRequest: 0x45";
 const TLS: &str = "TLS to PostgreSQL fails: correct `sslmode`, or name the authority of its certificate by `sslrootcert`";

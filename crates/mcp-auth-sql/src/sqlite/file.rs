@@ -1,14 +1,24 @@
 //! The file under an open database.
 
-use std::{fs::OpenOptions, io, path::Path};
+use std::{
+    fs::OpenOptions,
+    io,
+    path::{Path, PathBuf},
+};
 
 use crate::{cause::Trouble, location::File, sqlite::trouble::DAMAGED};
 
-/// Which file it is, however it is called.
+/// Which files they are, however they are called: the database, and the log beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
+    database: Number,
+    log: Option<Number>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Number {
     device: u64,
-    number: u64,
+    inode: u64,
 }
 
 /// Sees to it that there is a file, for nobody else to read.
@@ -17,6 +27,11 @@ pub(super) fn prepare(file: &File) -> Result<(), Trouble> {
     if file.path.is_dir() {
         return Err(operator(format!(
             "`{shown}` is a folder: name a file in it"
+        )));
+    }
+    if std::fs::metadata(&file.path).is_ok_and(|found| !found.is_file()) {
+        return Err(operator(format!(
+            "`{shown}` is a device, a pipe or a socket: name a file on a disk"
         )));
     }
     if file.path.parent().is_some_and(|folder| !folder.is_dir()) {
@@ -45,7 +60,10 @@ pub(super) fn prepare(file: &File) -> Result<(), Trouble> {
     }
 }
 
-/// Which file stands at this path.
+/// Which file stands at this path, and which log beside it.
+///
+/// SQLite takes the log away when the last connection of all closes, and makes another one for the
+/// next: what this gives stays the same only while one connection is open.
 ///
 /// # Errors
 ///
@@ -55,7 +73,17 @@ pub(super) fn identity(path: &Path) -> Result<Identity, Trouble> {
     if found.len() == 0 {
         return Err(Trouble::Failed(DAMAGED.into()));
     }
-    Ok(of(&found))
+    let log = std::fs::metadata(log(path)).ok();
+    Ok(Identity {
+        database: of(&found),
+        log: log.as_ref().map(of),
+    })
+}
+
+fn log(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
 }
 
 /// Tells whether a file is short enough to be read through at each start.
@@ -64,20 +92,20 @@ pub(super) fn is_short(path: &Path) -> bool {
 }
 
 #[cfg(unix)]
-fn of(found: &std::fs::Metadata) -> Identity {
+fn of(found: &std::fs::Metadata) -> Number {
     use std::os::unix::fs::MetadataExt;
-    Identity {
+    Number {
         device: found.dev(),
-        number: found.ino(),
+        inode: found.ino(),
     }
 }
 
 /// Elsewhere an open file can be neither removed nor replaced.
 #[cfg(not(unix))]
-fn of(_: &std::fs::Metadata) -> Identity {
-    Identity {
+fn of(_: &std::fs::Metadata) -> Number {
+    Number {
         device: 0,
-        number: 0,
+        inode: 0,
     }
 }
 
@@ -94,6 +122,6 @@ fn operator(sentence: String) -> Trouble {
     Trouble::Operator(sentence.into())
 }
 
-pub(super) const MOVED: &str = "the SQLite file was moved, removed or replaced while it was open: start the server again, on the file that is to be used";
+pub(super) const MOVED: &str = "the SQLite file, or the -wal beside it, was moved, removed or replaced while it was open: start the server again, on the file that is to be used; if that is a backup, move the -wal and -shm of the old file away first";
 /// 64 MiB are read well within the deadline; they hold some 40,000 grants.
 const CHECKED_THROUGH: u64 = 64 * 1024 * 1024;

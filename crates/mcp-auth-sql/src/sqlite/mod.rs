@@ -7,7 +7,11 @@ mod trouble;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    fmt,
+    sync::{Mutex, OnceLock},
+    time::Duration,
+};
 
 use mcp_auth::{
     oauth::{Clock, SystemClock},
@@ -35,7 +39,6 @@ use crate::{
 ///
 /// SQLite lets one connection write at a time. Within a process the writers queue for the one
 /// connection, in order; between processes they try again until the lock is free.
-#[derive(Debug)]
 pub(crate) struct SqliteStore {
     file: File,
     deadline: Duration,
@@ -43,7 +46,14 @@ pub(crate) struct SqliteStore {
     readers: Connections<SqliteConnection>,
     /// Done once the tables were found.
     ready: OnceCell<()>,
-    identity: OnceLock<Identity>,
+    opened: OnceLock<Opened>,
+}
+
+/// The files that were found at the start.
+struct Opened {
+    identity: Identity,
+    /// Open as long as the store is, so that the log beside the file stays the same one.
+    _anchor: Mutex<SqliteConnection>,
 }
 
 impl SqliteStore {
@@ -57,7 +67,7 @@ impl SqliteStore {
             writer: Connections::new(1),
             readers: Connections::new(READERS),
             ready: OnceCell::new(),
-            identity: OnceLock::new(),
+            opened: OnceLock::new(),
         };
         match within(deadline, store.ready()).await {
             Ok(()) => Ok(store),
@@ -83,7 +93,7 @@ impl SqliteStore {
             let mut writing = self.begin().await?;
             let inserted = sqlx::query(INSERT)
                 .bind(key.as_bytes().as_slice())
-                .bind(row::first_version())
+                .bind(row::new_version())
                 .bind(columns.expires_at)
                 .bind(&columns.sealed)
                 .bind(&columns.names);
@@ -128,10 +138,16 @@ impl SqliteStore {
         let columns = Columns::of(record);
         let work = async {
             let mut writing = self.begin().await?;
+            // First, while the record still says where it is listed.
+            let dropped = sqlx::query(UNLIST_OTHERS)
+                .bind(key.as_bytes().as_slice())
+                .bind(version.0.cast_signed())
+                .bind(&columns.names);
+            writing.execute(dropped).await?;
             let replaced = sqlx::query(REPLACE)
                 .bind(key.as_bytes().as_slice())
                 .bind(version.0.cast_signed())
-                .bind(row::next_version(version))
+                .bind(row::new_version())
                 .bind(columns.expires_at)
                 .bind(&columns.sealed)
                 .bind(&columns.names);
@@ -211,17 +227,24 @@ impl SqliteStore {
     async fn ready(&self) -> Result<(), Trouble> {
         self.ready
             .get_or_try_init(|| async {
-                let lent = self.writer.lend().await?;
                 let connection = connect::prepare(&self.file.path).await?;
                 let identity = file::identity(&self.file.path)?;
-                self.identity.get_or_init(|| identity);
-                lent.give_back(connection);
-                Ok(())
+                self.opened.get_or_init(|| Opened {
+                    identity,
+                    _anchor: Mutex::new(connection),
+                });
+                Ok::<_, Trouble>(())
             })
             .await?;
-        // An open file is written to even when it has no name any longer: what is acknowledged then
-        // is lost with the process.
-        if self.identity.get() == Some(&file::identity(&self.file.path)?) {
+        self.in_place()
+    }
+
+    /// An open file is written to even when it has no name any longer: what is acknowledged then is
+    /// lost with the process.
+    fn in_place(&self) -> Result<(), Trouble> {
+        let now = file::identity(&self.file.path)?;
+        let opened = self.opened.get();
+        if opened.is_some_and(|opened| opened.identity == now) {
             return Ok(());
         }
         Err(Trouble::Away(file::MOVED.into()))
@@ -270,7 +293,13 @@ impl SqliteStore {
                 .execute(&mut connection)
                 .await
             {
-                Ok(_) => return Ok(Writing { lent, connection }),
+                Ok(_) => {
+                    return Ok(Writing {
+                        store: self,
+                        lent,
+                        connection,
+                    });
+                }
                 Err(error) if is_busy(&error) => tokio::time::sleep(PAUSE).await,
                 Err(error) => return Err(trouble(&error)),
             }
@@ -278,10 +307,19 @@ impl SqliteStore {
     }
 }
 
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A transaction under way. Dropped before its end it takes the connection with it, and SQLite
 /// undoes it.
 struct Writing<'a> {
-    lent: Lent<'a, SqliteConnection>,
+    store: &'a SqliteStore,
+    lent: Lent<SqliteConnection>,
     connection: SqliteConnection,
 }
 
@@ -305,7 +343,10 @@ impl Writing<'_> {
     }
 
     async fn commit(self) -> Result<(), Trouble> {
-        self.end("COMMIT").await
+        let store = self.store;
+        self.end("COMMIT").await?;
+        // Again, after it: the files may have gone meanwhile.
+        store.in_place()
     }
 
     async fn undo(self) -> Result<(), Trouble> {
@@ -346,6 +387,20 @@ const UNLIST: &str = "
     )
     DELETE FROM mcp_auth_index
     WHERE (name, key) IN (SELECT substr(indexes, at, 32), ?1 FROM names)";
+/// The same for the names that the record has and its next state has not.
+const UNLIST_OTHERS: &str = "
+    WITH RECURSIVE names (at, indexes) AS (
+        SELECT 1, indexes FROM mcp_auth_record WHERE key = ?1 AND version = ?2 AND indexes <> ?3
+        UNION ALL SELECT at + 32, indexes FROM names WHERE at + 32 <= length(indexes)
+    ), kept (at) AS (
+        SELECT 1 WHERE length(?3) > 0
+        UNION ALL SELECT at + 32 FROM kept WHERE at + 32 <= length(?3)
+    )
+    DELETE FROM mcp_auth_index
+    WHERE (name, key) IN (
+        SELECT substr(indexes, at, 32), ?1 FROM names
+        WHERE substr(indexes, at, 32) NOT IN (SELECT substr(?3, at, 32) FROM kept)
+    )";
 const LIST: &str = "
     SELECT key FROM mcp_auth_index WHERE name = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
 const PURGE_RECORDS: &str = "

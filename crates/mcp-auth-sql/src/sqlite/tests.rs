@@ -27,6 +27,7 @@ async fn every_statement_finds_its_rows_by_an_index() {
             "USING INDEX sqlite_autoindex_mcp_auth_record_1 (key=?)",
         ),
         (UNLIST, "USING PRIMARY KEY (name=? AND key=?)"),
+        (UNLIST_OTHERS, "USING PRIMARY KEY (name=? AND key=?)"),
         (LIST, "USING PRIMARY KEY (name=? AND key>?)"),
         (
             PURGE_RECORDS,

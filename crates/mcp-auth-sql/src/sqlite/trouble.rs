@@ -40,7 +40,7 @@ fn code(error: &sqlx::Error) -> Option<i32> {
     error.as_database_error()?.code()?.parse().ok()
 }
 
-pub(super) const DAMAGED: &str = "the SQLite file is damaged or no SQLite database: stop the server, then restore the file from a backup, or move it away, with its -wal and -shm, to begin anew";
+pub(super) const DAMAGED: &str = "the SQLite file is damaged or no SQLite database: stop the server, move the file away together with its -wal and -shm, then restore the file from a backup, or begin anew";
 
 const PERM: i32 = 3;
 const BUSY: i32 = 5;

@@ -15,6 +15,8 @@ mod held;
 mod pooler;
 mod postgres_faults;
 mod processes;
+mod restored;
 mod sample;
 mod sqlite_faults;
 mod start;
+mod unanswered;

@@ -96,3 +96,33 @@ pub(crate) async fn keeps_the_end_of_time(store: &dyn Store) {
     assert!(store.load(&key(4)).await.unwrap().is_none());
     assert_eq!(store.list(&index(7), None, 10).await.unwrap().keys.len(), 4);
 }
+
+/// An entry with an endless expiry would otherwise outlive its record for good.
+pub(crate) async fn leaves_the_listings_of_names_it_loses(store: &dyn Store) {
+    let forever = Record::new(vec![7], Timestamp::from_seconds(u64::MAX));
+    let names = |names: &[u32]| names.iter().map(|n| index(*n)).collect::<Vec<_>>();
+    let record = forever.clone().with_indexes(names(&[1, 2, 3]));
+    let _ = store.insert(&key(1), record.clone()).await.unwrap();
+    let _ = store.insert(&key(2), record).await.unwrap();
+    let first = store.load(&key(1)).await.unwrap().unwrap().version;
+    let shorter = live("shorter").with_indexes(names(&[2, 4]));
+    let _ = store.replace(&key(1), first, shorter).await.unwrap();
+    listed(store, [1, 2, 1, 1]).await;
+    // A swap that loses changes no listing.
+    let _ = store.replace(&key(1), first, forever).await.unwrap();
+    listed(store, [1, 2, 1, 1]).await;
+    let second = store.load(&key(1)).await.unwrap().unwrap().version;
+    let _ = store.replace(&key(1), second, live("bare")).await.unwrap();
+    listed(store, [1, 1, 1, 0]).await;
+    store.remove(&key(1)).await.unwrap();
+    store.remove(&key(2)).await.unwrap();
+    listed(store, [0, 0, 0, 0]).await;
+}
+
+/// How many keys are listed under the names 1 to 4.
+async fn listed(store: &dyn Store, expected: [usize; 4]) {
+    for (n, expected) in (1..).zip(expected) {
+        let keys = store.list(&index(n), None, 10).await.unwrap().keys;
+        assert_eq!(keys.len(), expected, "under name {n}");
+    }
+}

@@ -254,6 +254,96 @@ async fn a_file_that_was_moved_or_replaced_takes_no_more_writes() {
 }
 
 #[tokio::test]
+async fn a_log_that_was_removed_or_replaced_takes_no_more_writes() {
+    let folder = Scratch::new("sqlite").unwrap();
+    let store = store(&folder).await;
+    for n in 0..20 {
+        let _ = store.insert(&key(n), live("content")).await.unwrap();
+    }
+    let log = folder.path().join("store.db-wal");
+    let away = folder.path().join("away");
+    fs::rename(&log, &away).unwrap();
+    let reason = unavailable(store.insert(&key(20), live("lost")).await);
+    assert!(reason.contains("moved, removed or replaced"), "{reason}");
+    unavailable(store.load(&key(1)).await);
+    fs::copy(&away, &log).unwrap();
+    unavailable(store.insert(&key(21), live("lost")).await);
+    unavailable(store.remove(&key(1)).await);
+    fs::rename(&away, &log).unwrap();
+    assert!(store.load(&key(1)).await.unwrap().is_some());
+    assert!(store.load(&key(20)).await.unwrap().is_none());
+}
+
+/// Callers that leave close connections; processes come and go; none of that takes the log away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn goes_on_when_connections_close_and_other_processes_come_and_go() {
+    let folder = Scratch::new("sqlite").unwrap();
+    let store = store(&folder).await;
+    for n in 0..50 {
+        for read in [false, true] {
+            let leaves = async {
+                if read {
+                    drop(store.load(&key(n)).await);
+                } else {
+                    drop(store.insert(&key(1_000 + n), live("content")).await);
+                }
+            };
+            drop(tokio::time::timeout(Duration::from_micros(u64::from(n) * 10), leaves).await);
+        }
+        let mut other = other(&folder).await;
+        sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut other)
+            .await
+            .unwrap();
+        other.close().await.unwrap();
+        let written = store.insert(&key(n), live("content")).await.unwrap();
+        assert_eq!(written, Insert::Inserted);
+    }
+}
+
+/// As after a kill: the log of the file that was there before lies beside the backup.
+#[tokio::test]
+async fn says_that_an_old_log_must_go_before_a_backup_is_restored() {
+    let folder = Scratch::new("sqlite").unwrap();
+    let store = store(&folder).await;
+    fill(&store).await;
+    let (log, backup) = (folder.path().join("log"), folder.path().join("backup.db"));
+    let mut other = other(&folder).await;
+    let copy = format!("VACUUM INTO '{}'", backup.display());
+    sqlx::raw_sql(sqlx::AssertSqlSafe(copy))
+        .execute(&mut other)
+        .await
+        .unwrap();
+    other.close().await.unwrap();
+    for n in 100..800 {
+        let record = live(vec![7; 600]).with_indexes(vec![index(1)]);
+        let _ = store.insert(&key(n), record).await.unwrap();
+    }
+    fs::copy(folder.path().join("store.db-wal"), &log).unwrap();
+    drop(store);
+
+    let restored = Scratch::new("sqlite").unwrap();
+    let beside = restored.path().join("store.db-wal");
+    fs::copy(&backup, path(&restored)).unwrap();
+    fs::copy(&log, &beside).unwrap();
+    let error = SqlStore::open(&file(&restored)).await.unwrap_err();
+    let says = "move the file away together with its -wal and -shm, then restore";
+    assert!(error.to_string().contains(says), "{error}");
+    // What it says helps.
+    for end in ["", "-wal", "-shm"] {
+        drop(fs::remove_file(format!(
+            "{}{end}",
+            path(&restored).display()
+        )));
+    }
+    fs::copy(&backup, path(&restored)).unwrap();
+    let store = SqlStore::open(&file(&restored)).await.unwrap();
+    for n in 0..100 {
+        assert!(store.load(&key(n)).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
 async fn rows_that_are_not_ours_fail_for_their_key_only() {
     let folder = Scratch::new("sqlite").unwrap();
     let store = store(&folder).await;
@@ -287,6 +377,13 @@ async fn rows_that_are_not_ours_fail_for_their_key_only() {
     );
     store.remove(&key(0)).await.unwrap();
     assert!(store.load(&key(0)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_record_leaves_the_listings_of_the_names_it_loses() {
+    let folder = Scratch::new("sqlite").unwrap();
+    let store = store(&folder).await;
+    crate::sample::leaves_the_listings_of_names_it_loses(&*store).await;
 }
 
 #[tokio::test]

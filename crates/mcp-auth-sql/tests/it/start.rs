@@ -9,7 +9,7 @@ use mcp_auth::{
 use mcp_auth_sql::SqlStore;
 use mcp_auth_testkit::services::{PostgresServer, Scratch};
 
-use crate::sample::{database, database_name, file, key, live, path};
+use crate::sample::{database, database_name, file, key, live, path, unavailable};
 
 const PASSWORD: &str = "hunter2";
 
@@ -52,6 +52,14 @@ async fn refuses_urls_that_cannot_be_read_without_repeating_them() {
             "write special characters",
         ),
         ("postgres:user:hunter2", "write special characters"),
+        (
+            "postgres://me:54321/hunter2@db.internal/x",
+            "write special characters",
+        ),
+        (
+            "postgres://user:12/hunter2@127.0.0.1/db",
+            "write special characters",
+        ),
         (
             "postgres://u@h/db?pasword=hunter2",
             "a parameter that PostgreSQL's driver does not know",
@@ -128,6 +136,17 @@ async fn refuses_a_folder_and_a_file_in_a_folder_that_is_not_there() {
         sentence.contains("the right to write it and its folder"),
         "{sentence}"
     );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn refuses_what_is_no_regular_file() {
+    let folder = Scratch::new("sqlite").unwrap();
+    let _listener = std::os::unix::net::UnixListener::bind(path(&folder)).unwrap();
+    for url in ["sqlite:/dev/null", &file(&folder)] {
+        let sentence = refusal(url).await;
+        assert!(sentence.contains("name a file on a disk"), "{sentence}");
+    }
 }
 
 #[tokio::test]
@@ -286,6 +305,62 @@ async fn refuses_a_port_where_something_else_answers() {
     let url = format!("postgres://u:{PASSWORD}@127.0.0.1:{port}/db");
     let sentence = refusal(&url).await;
     assert!(sentence.contains("no PostgreSQL server"), "{sentence}");
+}
+
+/// Anything but a mistake of the operator's is waited for.
+#[tokio::test]
+async fn starts_while_a_server_or_its_pooler_takes_no_connection() {
+    let fatal = |code: &str| {
+        let said = format!("SFATAL\0VFATAL\0C{code}\0Mno connection for {PASSWORD}\0\0");
+        let length = u32::try_from(said.len() + 4).unwrap().to_be_bytes();
+        [b"E", length.as_slice(), said.as_bytes()].concat()
+    };
+    let no_process = b"Ecould not fork new process for connection\n\0".to_vec();
+    for (about_tls, answer) in [
+        (no_process.as_slice(), Vec::new()),
+        (b"N", no_process.clone()),
+        (b"N", fatal("58000")),
+        (b"N", fatal("58030")),
+        (b"N", fatal("XX000")),
+        (b"N", fatal("22023")),
+    ] {
+        let port = answers(about_tls.to_vec(), answer.clone()).await;
+        let url = format!("postgres://u:{PASSWORD}@127.0.0.1:{port}/db");
+        let store = SqlStore::open(&url).await;
+        let store = store.unwrap_or_else(|error| panic!("{answer:?}: {error}"));
+        let reason = unavailable(store.load(&key(1)).await);
+        assert!(!reason.contains(PASSWORD), "{reason}");
+    }
+    // A pooler that does not let the user in is a mistake, as a server is.
+    let port = answers(b"N".to_vec(), fatal("28P01")).await;
+    let sentence = refusal(&format!("postgres://u:{PASSWORD}@127.0.0.1:{port}/db")).await;
+    assert!(sentence.contains("refuses the user name"), "{sentence}");
+}
+
+/// A port that answers the question about TLS, and the login, with these bytes.
+async fn answers(about_tls: Vec<u8>, login: Vec<u8>) -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut caller, _)) = listener.accept().await {
+            for answer in [&about_tls, &login] {
+                let _ = caller.read(&mut [0; 1_024]).await;
+                drop(caller.write_all(answer).await);
+            }
+            drop(caller.shutdown().await);
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn starts_with_a_host_whose_name_is_not_known_and_says_so() {
+    let url = "postgres://u:hunter2@nowhere.invalid/db";
+    let store = SqlStore::builder(url).with_deadline(Duration::from_secs(20));
+    let store = store.open().await.unwrap();
+    let reason = unavailable(store.load(&key(1)).await);
+    assert!(reason.contains("is not known"), "{reason}");
 }
 
 #[tokio::test]
