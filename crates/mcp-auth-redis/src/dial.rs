@@ -191,10 +191,8 @@ impl Dialler {
         let nodes = self.address.hosts.iter().map(|host| self.info(host));
         let nodes: Result<Vec<ConnectionInfo>, _> = nodes.collect();
         let mut builder = ClusterClientBuilder::new(nodes.map_err(down)?)
-            // Of a node that moved, and of one that was lost; the store's deadline ends them all.
-            .retries(3)
-            .min_retry_wait(10)
-            .max_retry_wait(200)
+            // Only who counts the tries can tell what an answer means; see `query_cluster`.
+            .retries(0)
             .connection_timeout(self.share())
             .response_timeout(self.patience)
             .tcp_settings(tcp());

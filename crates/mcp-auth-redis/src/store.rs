@@ -12,7 +12,7 @@ use mcp_auth::{
         StoreError, Version, Versioned,
     },
 };
-use redis::{Cmd, RedisError, Value};
+use redis::{Cmd, ErrorKind, RedisError, Value};
 
 use crate::{
     address::Address,
@@ -140,11 +140,11 @@ impl RedisStore {
         Ok(stands)
     }
 
-    /// Asks within the deadline; a second time, on a new connection, where the first was lost: a
-    /// network in between that cut a quiet connection is nobody's outage.
+    /// Asks within the deadline; again, on a new connection, where the first was lost: a network in
+    /// between that cut a quiet connection is nobody's outage.
     async fn ask(&self, question: &Question<'_>) -> Result<Answer, StoreError> {
         let mut used = None;
-        let asked = tokio::time::timeout(self.deadline, self.ask_twice(question, &mut used)).await;
+        let asked = tokio::time::timeout(self.deadline, self.ask_again(question, &mut used)).await;
         asked.unwrap_or_else(|_| {
             let late = Failure::new("the server did not answer within the deadline");
             if let Some(generation) = used {
@@ -154,12 +154,12 @@ impl RedisStore {
         })
     }
 
-    async fn ask_twice(
+    async fn ask_again(
         &self,
         question: &Question<'_>,
         used: &mut Option<Generation>,
     ) -> Result<Answer, StoreError> {
-        let mut second_try = false;
+        let (mut second_try, mut tries) = (false, 0);
         loop {
             let connected = self.link.connection().await;
             let (mut connection, generation) =
@@ -174,10 +174,16 @@ impl RedisStore {
             if connection.is_gone_with(verdict, &error) {
                 self.link.lost(generation, &failure);
             }
-            if verdict != Verdict::Dropped || second_try {
+            // What was never sent leaves no doubt about its outcome.
+            let never_sent = error.kind() == ErrorKind::ClusterConnectionNotFound;
+            second_try |= !never_sent;
+            tries += 1;
+            if verdict != Verdict::Dropped || tries >= connection.tries() {
                 return Err(verdict.to_error(failure));
             }
-            second_try = true;
+            if tries > 1 {
+                tokio::time::sleep(BEFORE_ANOTHER_TRY).await;
+            }
         }
     }
 
@@ -378,4 +384,6 @@ const KEPT_AFTER_EXPIRY: u64 = 60 * 60;
 const END_OF_TIME: u64 = 253_402_300_799;
 /// A server serves nobody else while it lists.
 const LONGEST_PAGE: usize = 1_000;
+/// For a cluster's client to notice what it lost.
+const BEFORE_ANOTHER_TRY: Duration = Duration::from_millis(20);
 const SHORTEST_PATIENCE: Duration = Duration::from_secs(1);

@@ -8,8 +8,10 @@
     clippy::unwrap_used
 )]
 
+mod cluster;
 mod contents;
 mod failover;
+mod network;
 mod opening;
 mod outages;
 mod tls;

@@ -1,19 +1,12 @@
 //! Servers that die, hang or lose their connections.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use mcp_auth::store::Replace;
 use mcp_auth_testkit::services::{RedisCluster, RedisServer};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-};
+use tokio::task::JoinSet;
 
-use super::*;
+use super::{network::Network, *};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_server_that_writes_first_acknowledged_survives_kill_9() {
@@ -276,54 +269,4 @@ async fn a_write_whose_answer_was_lost_is_told_as_what_it_was() {
         store.insert(&key(1), record("other")).await.unwrap(),
         Insert::Exists
     );
-}
-
-/// What lies between the store and its server.
-struct Network {
-    port: u16,
-    cut: Arc<AtomicBool>,
-}
-
-impl Network {
-    async fn to(server: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let cut = Arc::new(AtomicBool::new(false));
-        let cuts = cut.clone();
-        tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                let mut far = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
-                let cuts = cuts.clone();
-                tokio::spawn(async move {
-                    let (mut near_in, mut near_out) = near.split();
-                    let (mut far_in, mut far_out) = far.split();
-                    let answers = async {
-                        let mut answer = [0; 4096];
-                        loop {
-                            let length = far_in.read(&mut answer).await.unwrap_or(0);
-                            if length == 0 || cuts.swap(false, Ordering::SeqCst) {
-                                return;
-                            }
-                            if near_out.write_all(&answer[..length]).await.is_err() {
-                                return;
-                            }
-                        }
-                    };
-                    tokio::select! {
-                        () = answers => {}
-                        _ = tokio::io::copy(&mut near_in, &mut far_out) => {}
-                    }
-                });
-            }
-        });
-        Self { port, cut }
-    }
-
-    fn cut_next_answer(&self) {
-        self.cut.store(true, Ordering::SeqCst);
-    }
-
-    fn was_cut(&self) {
-        assert!(!self.cut.load(Ordering::SeqCst), "nothing was cut");
-    }
 }
