@@ -112,6 +112,21 @@ impl Dialler {
         tried.unwrap_or_else(|_| Err(Away::Down(Failure::new("nobody answered in time"))))
     }
 
+    /// One try to get a connection on which the servers of these keys answer.
+    pub(crate) async fn dial_for(&self, keys: &[Vec<u8>]) -> Result<Connection, Away> {
+        let Dialled { mut connection, .. } = self.dial().await?;
+        let all = async {
+            for key in keys {
+                let mut question = redis::cmd("EXISTS");
+                question.arg(key);
+                connection.query(&question).await?;
+            }
+            Ok(connection)
+        };
+        let answered = tokio::time::timeout(self.patience, all).await;
+        answered.unwrap_or_else(|_| Err(nobody()))
+    }
+
     async fn dial_single(&self, database: u32) -> Result<Dialled, Away> {
         let mut away = nobody();
         for host in &self.address.hosts {
@@ -195,7 +210,7 @@ impl Dialler {
             .retries(0)
             .connection_timeout(self.share())
             .response_timeout(self.patience)
-            .tcp_settings(tcp());
+            .tcp_settings(self.tcp());
         if let Some(username) = &self.address.username {
             builder = builder.username(username);
         }
@@ -287,7 +302,19 @@ impl Dialler {
         } else {
             ConnectionAddr::Tcp(name, port)
         };
-        Ok(address.into_connection_info()?.set_tcp_settings(tcp()))
+        Ok(address.into_connection_info()?.set_tcp_settings(self.tcp()))
+    }
+
+    /// A connection through a network that forgets quiet ones is kept alive, or found dead: by the
+    /// system too, where what was sent is not even acknowledged.
+    fn tcp(&self) -> TcpSettings {
+        let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(30));
+        let settings = TcpSettings::default()
+            .set_nodelay(true)
+            .set_keepalive(keepalive);
+        #[cfg(target_os = "linux")]
+        let settings = settings.set_user_timeout(self.patience.saturating_mul(2));
+        settings
     }
 
     /// The patience for one of several that are asked.
@@ -315,14 +342,6 @@ fn is_about_credentials(error: &RedisError) -> bool {
     let says = |words| error.detail().is_some_and(|detail| detail.contains(words));
     error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError) && says("AUTH")
         || code(error).as_deref() == Some("WRONGPASS")
-}
-
-/// A connection through a network that forgets quiet ones is kept alive, or found dead.
-fn tcp() -> TcpSettings {
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(30));
-    TcpSettings::default()
-        .set_nodelay(true)
-        .set_keepalive(keepalive)
 }
 
 /// Where a program has more than one in its tree, rustls would panic for want of a choice.

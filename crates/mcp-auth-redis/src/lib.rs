@@ -23,6 +23,7 @@
 //! to purge. Keys are a prefix and a hash, values are sealed.
 
 mod address;
+mod asking;
 mod builder;
 mod connection;
 mod dial;

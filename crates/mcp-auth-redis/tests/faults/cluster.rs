@@ -48,6 +48,26 @@ async fn a_write_in_a_cluster_that_came_through_is_not_told_as_one_that_lost() {
     assert_eq!(conflict.unwrap(), Replace::Conflict);
 }
 
+/// The client notices a connection that was closed, not one that is silent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_to_a_node_that_went_silent_is_replaced() {
+    let Some(cluster) = OneNode::start().await else {
+        return;
+    };
+    let store = open(&cluster.url()).await;
+    put(&store, 1).await;
+    for _ in 0..2 {
+        cluster.network.forget_connections();
+        let silent = store.load(&key(1)).await;
+        assert!(
+            matches!(silent, Err(StoreError::Unavailable(_))),
+            "{silent:?}"
+        );
+        heals(&store).await;
+        assert!(holds(&store, 1).await);
+    }
+}
+
 #[tokio::test]
 async fn a_slot_that_moves_to_another_node_is_followed() {
     let Some(cluster) = RedisCluster::start() else {

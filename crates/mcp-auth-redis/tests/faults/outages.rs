@@ -6,7 +6,7 @@ use mcp_auth::store::Replace;
 use mcp_auth_testkit::services::{RedisCluster, RedisServer};
 use tokio::task::JoinSet;
 
-use super::{network::Network, *};
+use super::{cluster::OneNode, network::Network, *};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_server_that_writes_first_acknowledged_survives_kill_9() {
@@ -269,4 +269,27 @@ async fn a_write_whose_answer_was_lost_is_told_as_what_it_was() {
         store.insert(&key(1), record("other")).await.unwrap(),
         Insert::Exists
     );
+}
+
+/// The caller's own deadline is the shorter one, so the store's never comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_connection_is_given_up_though_every_caller_goes_away_before_the_deadline() {
+    let (Some(server), Some(cluster)) = (RedisServer::start(), OneNode::start().await) else {
+        return;
+    };
+    let network = Network::to(server.port()).await;
+    let url = format!("redis://127.0.0.1:{}", network.port);
+    for (url, network) in [(url, &network), (cluster.url(), &cluster.network)] {
+        let builder = RedisStore::builder(&url).with_deadline(Duration::from_secs(600));
+        let store = builder.open().await.unwrap();
+        put(&store, 1).await;
+        network.forget_connections();
+        eventually("the store answers", async || {
+            let patience = 2 * DEADLINE;
+            let loaded = tokio::time::timeout(patience, store.load(&key(1))).await;
+            loaded.is_ok_and(|loaded| loaded.is_ok())
+        })
+        .await;
+        assert!(holds(&store, 1).await);
+    }
 }
