@@ -24,6 +24,7 @@
 
 mod address;
 mod asking;
+mod away;
 mod builder;
 mod connection;
 mod dial;

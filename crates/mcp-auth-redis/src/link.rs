@@ -12,8 +12,9 @@ use mcp_auth::BuildError;
 use tokio::{runtime::Handle, sync::watch};
 
 use crate::{
+    away::Away,
     connection::Connection,
-    dial::{Away, Dialled, Dialler},
+    dial::{Dialled, Dialler},
     failure::Failure,
 };
 

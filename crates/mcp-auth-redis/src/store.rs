@@ -1,6 +1,10 @@
 //! The store's operations.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use aws_lc_rs::rand;
@@ -78,6 +82,7 @@ impl RedisStore {
             probe: format!("{prefix}probe").into_bytes(),
             // TLS to a server far away takes longer than one command.
             patience: deadline.clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE),
+            turn: AtomicUsize::new(0),
         };
         Self {
             link: Link::new(dialler),
