@@ -18,6 +18,8 @@ use crate::{
 pub(crate) enum Question<'a> {
     Command(Cmd, Vec<u8>),
     Script(&'a Script, Call<'a>),
+    /// A call of [`REMOVE`](crate::script::REMOVE).
+    Remove(Call<'a>),
     Write(&'a Write<'a>),
 }
 
@@ -26,7 +28,7 @@ impl Question<'_> {
     fn keys(&self) -> Vec<Vec<u8>> {
         match self {
             Self::Command(_, key) => vec![key.clone()],
-            Self::Script(_, call) => call.keys.clone(),
+            Self::Script(_, call) | Self::Remove(call) => call.keys.clone(),
             Self::Write(write) => {
                 let mut keys = write.indexes.clone();
                 keys.push(write.record.clone());
@@ -111,6 +113,13 @@ impl RedisStore {
         match question {
             Question::Command(command, _) => connection.query(command).await,
             Question::Script(script, call) => script.run(connection, call).await,
+            // The indexes lie on other nodes; what they have too much is checked when it is loaded.
+            Question::Remove(call) if connection.is_cluster() => {
+                let mut command = redis::cmd("DEL");
+                command.arg(&call.keys);
+                connection.query(&command).await
+            }
+            Question::Remove(call) => self.remove.run(connection, call).await,
             Question::Write(write) => self.send_write(write, connection).await,
         }
     }

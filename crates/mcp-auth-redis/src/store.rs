@@ -26,7 +26,7 @@ use crate::{
     failure::Failure,
     link::Link,
     packed::{head, pack, unpack},
-    script::{Call, ENTER, LIST, Script, WRITE},
+    script::{Call, ENTER, LIST, REMOVE, Script, WRITE},
 };
 
 /// A [`Store`] on Redis or Valkey, shared by all processes that use the same database and prefix.
@@ -35,9 +35,10 @@ use crate::{
 /// record may be lost in a failover: replication is asynchronous.
 ///
 /// Records and index entries expire by the server's own clock, an hour after their expiry;
-/// [`Store::purge_expired`] finds nothing to do. Index entries of a record that was removed early, or
-/// that was replaced under fewer names, stay until then. A record whose life is extended while it is
-/// being listed may be listed twice.
+/// [`Store::purge_expired`] finds nothing to do. Index entries of a record that was replaced under
+/// fewer names stay until then; in a cluster also those of one that was removed, and those that were
+/// entered for a write that lost to another, for ten years at most. Whoever lists loads the record and
+/// looks whose it is. A record whose life is extended while it is being listed may be listed twice.
 ///
 /// # Security
 ///
@@ -50,6 +51,7 @@ pub struct RedisStore {
     durable: bool,
     pub(crate) enter: Script,
     pub(crate) write: Script,
+    pub(crate) remove: Script,
     list: Script,
 }
 
@@ -91,6 +93,7 @@ impl RedisStore {
             durable,
             enter: Script::new(ENTER),
             write: Script::new(WRITE),
+            remove: Script::new(REMOVE),
             list: Script::new(LIST),
         }
     }
@@ -199,10 +202,12 @@ impl Store for RedisStore {
     }
 
     async fn remove(&self, key: &RecordKey) -> Result<(), StoreError> {
-        let key = self.record_key(key);
-        let mut command = redis::cmd("DEL");
-        command.arg(&key);
-        self.ask(&Question::Command(command, key)).await.map(drop)
+        let indexes = [self.prefix.as_bytes(), b"i"].concat();
+        let call = Call {
+            keys: vec![self.record_key(key)],
+            arguments: vec![&indexes, key.as_bytes()],
+        };
+        self.ask(&Question::Remove(call)).await.map(drop)
     }
 
     async fn list(

@@ -14,8 +14,8 @@ async fn a_write_in_a_cluster_that_came_through_is_not_told_as_one_that_lost() {
     let Some(cluster) = OneNode::start().await else {
         return;
     };
-    let a = Arc::new(open(&cluster.url()).await);
-    let b = open(&cluster.url()).await;
+    let a = Arc::new(patient(&cluster.url()).await);
+    let b = patient(&cluster.url()).await;
     put(&a, 1).await;
     put(&b, 9).await;
 
@@ -73,7 +73,7 @@ async fn a_slot_that_moves_to_another_node_is_followed() {
     let Some(cluster) = RedisCluster::start() else {
         return;
     };
-    let store = open(&cluster.url()).await;
+    let store = patient(&cluster.url()).await;
     let plain = || plain("content");
     let slot = slot(&cluster.nodes[0], &record_name(1)).await;
     let owner = usize::from(slot) / 5_461;
@@ -121,7 +121,7 @@ async fn connections_to_a_cluster_that_the_network_cut_are_nobodys_outage() {
         (cluster.url(), cluster.nodes.iter().collect::<Vec<_>>()),
         (alone.url(), vec![&alone.server]),
     ] {
-        let store = open(&url).await;
+        let store = patient(&url).await;
         put(&store, 1).await;
         for _ in 0..5 {
             for node in &nodes {

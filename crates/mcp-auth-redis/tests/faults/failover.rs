@@ -55,7 +55,9 @@ async fn a_sentinel_that_knows_only_a_primary_of_the_past_holds_nobody_up() {
         format!("{good_host},{stale_host}"),
         format!("{stale_host},{stale_host},{stale_host},{stale_host},{good_host}"),
     ] {
-        let store = open(&good_url.replace(&good_host, &hosts)).await;
+        let url = good_url.replace(&good_host, &hosts);
+        let builder = RedisStore::builder(&url).with_deadline(3 * DEADLINE);
+        let store = builder.open().await.unwrap();
         heals(&store).await;
         store.remove(&key(1)).await.unwrap();
         put(&store, 1).await;

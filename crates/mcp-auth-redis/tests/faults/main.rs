@@ -50,6 +50,12 @@ async fn open(url: &str) -> RedisStore {
     builder.open().await.expect("the store opens")
 }
 
+/// For tests that are not about deadlines, on a machine that is busy with other things.
+async fn patient(url: &str) -> RedisStore {
+    let builder = RedisStore::builder(url).with_deadline(10 * DEADLINE);
+    builder.open().await.expect("the store opens")
+}
+
 async fn put(store: &RedisStore, n: u32) {
     let inserted = store.insert(&key(n), record("content")).await;
     assert_eq!(inserted.unwrap(), Insert::Inserted);
