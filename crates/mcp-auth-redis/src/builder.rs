@@ -32,6 +32,9 @@ impl RedisStoreBuilder {
     }
 
     /// How long an operation may take before it answers that the store is away; a second by default.
+    ///
+    /// Keep it below the deadline that the authorization server has for its store, two seconds by
+    /// default, so that the answer says what is wrong.
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self

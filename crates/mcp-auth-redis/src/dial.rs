@@ -1,8 +1,10 @@
 //! Making a connection: find the server, sign in, and make sure that it is one to talk to.
 
-use std::{fmt, time::Duration};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
-use mcp_auth::BuildError;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind,
     IntoConnectionInfo, RedisError, ServerErrorKind, Value,
@@ -13,6 +15,7 @@ use redis::{
 
 use crate::{
     address::{Address, Host, Servers},
+    away::{Away, Refusal},
     connection::Connection,
     failure::{Failure, code},
     inspection::Inspection,
@@ -26,71 +29,14 @@ pub(crate) struct Dialler {
     pub(crate) probe: Vec<u8>,
     /// How long one try may take.
     pub(crate) patience: Duration,
+    /// Which sentinel is the first to be asked next time.
+    pub(crate) turn: AtomicUsize,
 }
 
 /// A connection that is ready, and what its server said about itself.
 pub(crate) struct Dialled {
     pub(crate) connection: Connection,
     pub(crate) inspection: Option<Inspection>,
-}
-
-/// Why there is no connection.
-#[derive(Debug, Clone)]
-pub(crate) enum Away {
-    /// The operator has to change something.
-    Refused(Refusal),
-    /// It may be there later.
-    Down(Failure),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    Credentials,
-    Permission,
-    TooOld,
-    Database,
-    IsCluster,
-    IsNoCluster,
-}
-
-impl Refusal {
-    pub(crate) const fn reason(self) -> &'static str {
-        match self {
-            Self::Credentials => "the server refuses these credentials",
-            Self::Permission => {
-                "the server does not permit this user what the store needs: `~PREFIX* +@read +@write +@scripting +@connection +time +info`, and `+cluster` in a cluster"
-            }
-            Self::TooOld => "the server does not know GETEX: the store needs Redis 6.2 or newer",
-            Self::Database => "the server has no database of this number",
-            Self::IsCluster => "the server is part of a cluster: write redis-cluster://",
-            Self::IsNoCluster => "the server is not part of a cluster: write redis://",
-        }
-    }
-}
-
-impl From<Refusal> for BuildError {
-    fn from(refusal: Refusal) -> Self {
-        Self::argument("store URL", refusal.reason())
-    }
-}
-
-impl fmt::Display for Away {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(refusal) => f.write_str(refusal.reason()),
-            Self::Down(failure) => failure.fmt(f),
-        }
-    }
-}
-
-impl From<RedisError> for Away {
-    fn from(error: RedisError) -> Self {
-        match code(&error).as_deref() {
-            Some("WRONGPASS" | "NOAUTH") => Self::Refused(Refusal::Credentials),
-            Some("NOPERM") => Self::Refused(Refusal::Permission),
-            _ => Self::Down(Failure::of(&error)),
-        }
-    }
 }
 
 impl Dialler {
@@ -112,6 +58,21 @@ impl Dialler {
         tried.unwrap_or_else(|_| Err(Away::Down(Failure::new("nobody answered in time"))))
     }
 
+    /// One try to get a connection on which the servers of these keys answer.
+    pub(crate) async fn dial_for(&self, keys: &[Vec<u8>]) -> Result<Connection, Away> {
+        let Dialled { mut connection, .. } = self.dial().await?;
+        let all = async {
+            for key in keys {
+                let mut question = redis::cmd("EXISTS");
+                question.arg(key);
+                connection.query(&question).await?;
+            }
+            Ok(connection)
+        };
+        let answered = tokio::time::timeout(self.patience, all).await;
+        answered.unwrap_or_else(|_| Err(nobody()))
+    }
+
     async fn dial_single(&self, database: u32) -> Result<Dialled, Away> {
         let mut away = nobody();
         for host in &self.address.hosts {
@@ -127,11 +88,7 @@ impl Dialler {
     async fn dial_primary(&self, host: &Host, database: u32) -> Result<Dialled, Away> {
         let mut connection = self.sign_in(host).await?;
         if database != 0 {
-            let select = select(&mut connection, database).await;
-            select.map_err(|error| match code(&error).as_deref() {
-                Some("ERR") => Away::Refused(Refusal::Database),
-                _ => error.into(),
-            })?;
+            select(&mut connection, database).await?;
         }
         let inspection = Inspection::of(&mut connection).await;
         if inspection.as_ref().is_some_and(Inspection::is_cluster) {
@@ -147,20 +104,35 @@ impl Dialler {
 
     async fn dial_by_sentinel(&self, service: &str, database: u32) -> Result<Dialled, Away> {
         let mut away = nobody();
-        for sentinel in &self.address.hosts {
-            // One that hangs leaves time for the others.
-            let asked = tokio::time::timeout(self.share(), self.primary(sentinel, service)).await;
-            let found = match asked {
-                Ok(Ok(primary)) => self.dial_primary(&primary, database).await,
-                Ok(Err(away)) => Err(away),
-                Err(_) => Err(Away::Down(Failure::new("a sentinel did not answer"))),
-            };
-            match found {
+        let hosts = &self.address.hosts;
+        // Each time another is the first: one that knows only a primary of the past cannot stand
+        // before the others for ever.
+        let first = self.turn.fetch_add(1, Ordering::Relaxed) % hosts.len().max(1);
+        for sentinel in hosts.iter().cycle().skip(first).take(hosts.len()) {
+            match self.by_this(sentinel, service, database).await {
                 Err(Away::Down(failure)) => away = Away::Down(failure),
                 answer => return answer,
             }
         }
         Err(away)
+    }
+
+    /// A sentinel that hangs, or names a server that does, leaves time for another.
+    async fn by_this(
+        &self,
+        sentinel: &Host,
+        service: &str,
+        database: u32,
+    ) -> Result<Dialled, Away> {
+        let asked = tokio::time::timeout(self.share(), self.primary(sentinel, service)).await;
+        let late = |_| Away::Down(Failure::new("a sentinel did not answer"));
+        let primary = asked.map_err(late)??;
+        let dialling = self.dial_primary(&primary, database);
+        let dialled = tokio::time::timeout(self.patience / 2, dialling).await;
+        dialled.unwrap_or_else(|_| {
+            let late = Failure::new("the primary that a sentinel named did not answer");
+            Err(Away::Down(late))
+        })
     }
 
     /// Where this sentinel sees the primary. Most have no password, others that of the servers.
@@ -191,13 +163,11 @@ impl Dialler {
         let nodes = self.address.hosts.iter().map(|host| self.info(host));
         let nodes: Result<Vec<ConnectionInfo>, _> = nodes.collect();
         let mut builder = ClusterClientBuilder::new(nodes.map_err(down)?)
-            // Of a node that moved, and of one that was lost; the store's deadline ends them all.
-            .retries(3)
-            .min_retry_wait(10)
-            .max_retry_wait(200)
+            // Only who counts the tries can tell what an answer means; see `query_cluster`.
+            .retries(0)
             .connection_timeout(self.share())
             .response_timeout(self.patience)
-            .tcp_settings(tcp());
+            .tcp_settings(self.tcp());
         if let Some(username) = &self.address.username {
             builder = builder.username(username);
         }
@@ -216,21 +186,12 @@ impl Dialler {
 
     /// Does what reads and listings do, where nothing is: a server that cannot is found out now.
     async fn probe(&self, connection: &mut Connection) -> Result<(), Away> {
-        let read = connection.query(&load(&self.probe)).await;
-        read.map_err(|error| match code(&error).as_deref() {
-            Some("ERR") => Away::Refused(Refusal::TooOld),
-            _ => error.into(),
-        })?;
+        connection.query(&load(&self.probe)).await?;
         let nothing = Call {
             keys: vec![self.probe.clone()],
             arguments: vec![b"1"],
         };
-        let listed = Script::new(LIST).run(connection, &nothing).await;
-        listed.map_err(|error| match code(&error).as_deref() {
-            // So says a server of a script that runs into what its user may not do.
-            Some("ERR") => Away::Refused(Refusal::Permission),
-            _ => error.into(),
-        })?;
+        Script::new(LIST).run(connection, &nothing).await?;
         Ok(())
     }
 
@@ -289,7 +250,19 @@ impl Dialler {
         } else {
             ConnectionAddr::Tcp(name, port)
         };
-        Ok(address.into_connection_info()?.set_tcp_settings(tcp()))
+        Ok(address.into_connection_info()?.set_tcp_settings(self.tcp()))
+    }
+
+    /// A connection through a network that forgets quiet ones is kept alive, or found dead: by the
+    /// system too, where what was sent is not even acknowledged.
+    fn tcp(&self) -> TcpSettings {
+        let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(30));
+        let settings = TcpSettings::default()
+            .set_nodelay(true)
+            .set_keepalive(keepalive);
+        #[cfg(target_os = "linux")]
+        let settings = settings.set_user_timeout(self.patience.saturating_mul(2));
+        settings
     }
 
     /// The patience for one of several that are asked.
@@ -317,14 +290,6 @@ fn is_about_credentials(error: &RedisError) -> bool {
     let says = |words| error.detail().is_some_and(|detail| detail.contains(words));
     error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError) && says("AUTH")
         || code(error).as_deref() == Some("WRONGPASS")
-}
-
-/// A connection through a network that forgets quiet ones is kept alive, or found dead.
-fn tcp() -> TcpSettings {
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(30));
-    TcpSettings::default()
-        .set_nodelay(true)
-        .set_keepalive(keepalive)
 }
 
 /// Where a program has more than one in its tree, rustls would panic for want of a choice.

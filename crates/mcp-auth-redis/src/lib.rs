@@ -23,6 +23,8 @@
 //! to purge. Keys are a prefix and a hash, values are sealed.
 
 mod address;
+mod asking;
+mod away;
 mod builder;
 mod connection;
 mod dial;

@@ -9,11 +9,12 @@ use std::{
 };
 
 use mcp_auth::BuildError;
-use tokio::sync::watch;
+use tokio::{runtime::Handle, sync::watch};
 
 use crate::{
+    away::Away,
     connection::Connection,
-    dial::{Away, Dialled, Dialler},
+    dial::{Dialled, Dialler},
     failure::Failure,
 };
 
@@ -22,11 +23,18 @@ pub(crate) struct Link {
     dialler: Dialler,
     state: watch::Sender<State>,
     inspected: AtomicBool,
+    replacing: AtomicBool,
 }
 
 /// Tells one connection from those before and after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Generation(u64);
+
+impl Generation {
+    const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
 
 struct State {
     connection: Option<Connection>,
@@ -49,6 +57,7 @@ impl Link {
             dialler,
             state,
             inspected: AtomicBool::new(false),
+            replacing: AtomicBool::new(false),
         })
     }
 
@@ -105,7 +114,36 @@ impl Link {
                 cause = %why,
                 "the store is away"
             );
-            self.dial();
+            // Outside a runtime, where a future is dropped that began in one, the next caller begins.
+            if Handle::try_current().is_ok() {
+                self.dial();
+            }
+        }
+    }
+
+    /// What a connection means on which no answer came. To one server it is given up. That to a
+    /// cluster goes on, for the sake of the other nodes, until there is one on which the nodes of these
+    /// keys do answer: its client notices connections that were closed, but not those that are silent.
+    pub(crate) fn is_silent(
+        self: &Arc<Self>,
+        generation: Generation,
+        keys: Vec<Vec<u8>>,
+        why: &Failure,
+    ) {
+        let is_cluster = {
+            let state = self.state.borrow();
+            let connection = state.connection.as_ref();
+            connection.is_some_and(Connection::is_cluster) && state.generation == generation
+        };
+        if !is_cluster {
+            return self.lost(generation, why);
+        }
+        if Handle::try_current().is_ok() && !self.replacing.swap(true, Ordering::AcqRel) {
+            let replacing = Replacing {
+                link: Arc::downgrade(self),
+                instead_of: generation,
+            };
+            tokio::spawn(replacing.if_better(keys));
         }
     }
 
@@ -126,6 +164,25 @@ impl Link {
         }
     }
 
+    fn replaced(&self, generation: Generation, connection: Connection) {
+        let was_it = self.state.send_if_modified(|state| {
+            let is_it = state.generation == generation && state.connection.is_some();
+            if is_it {
+                state.connection = Some(connection);
+                state.generation = generation.next();
+            }
+            is_it
+        });
+        if was_it {
+            tracing::warn!(
+                fault = "server",
+                reason = "connection silent",
+                store = %self.dialler.address,
+                "a node did not answer on the old connection and does on a new one"
+            );
+        }
+    }
+
     fn found(&self, dialled: Dialled) {
         if let Some(inspection) = dialled.inspection
             && !self.inspected.swap(true, Ordering::Relaxed)
@@ -134,7 +191,7 @@ impl Link {
         }
         self.state.send_modify(|state| {
             state.connection = Some(dialled.connection);
-            state.generation = Generation(state.generation.0.wrapping_add(1));
+            state.generation = state.generation.next();
             state.dialling = false;
             state.away = None;
         });
@@ -192,6 +249,36 @@ impl Drop for Looking {
                 state.dialling = false;
                 unfinished
             });
+        }
+    }
+}
+
+/// The task that looks for a better connection while the old one is in use.
+struct Replacing {
+    link: Weak<Link>,
+    instead_of: Generation,
+}
+
+impl Replacing {
+    async fn if_better(self, keys: Vec<Vec<u8>>) {
+        let Some(link) = self.link.upgrade() else {
+            return;
+        };
+        match link.dialler.dial_for(&keys).await {
+            Ok(connection) => link.replaced(self.instead_of, connection),
+            Err(_) => {
+                drop(link);
+                // A node that hangs would be dialled without end.
+                tokio::time::sleep(LONGEST_PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Drop for Replacing {
+    fn drop(&mut self) {
+        if let Some(link) = self.link.upgrade() {
+            link.replacing.store(false, Ordering::Release);
         }
     }
 }

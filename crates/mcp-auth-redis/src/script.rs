@@ -74,11 +74,29 @@ end
 }
 
 /// `KEYS`: an index. `ARGV`: the key, its expiry.
+///
+/// For ten years at most: this is how a cluster enters, where the entry of a record that is removed
+/// stays, and one that never expired would stay for ever.
 pub(crate) const ENTER: &str = concat!(
     enter!(),
-    "enter(KEYS[1], ARGV[1], ARGV[2])
+    "local last = math.min(ARGV[2], redis.call('TIME')[1] + 3650 * 86400)
+enter(KEYS[1], ARGV[1], string.format('%.0f', last))
 return 1"
 );
+
+/// `KEYS`: the record. `ARGV`: what the keys of indexes begin with, and the key under which they have
+/// the record. It names its indexes itself; what else may stand there names none.
+pub(crate) const REMOVE: &str = "if redis.call('TYPE', KEYS[1]).ok == 'string' then
+  local head = redis.call('GETRANGE', KEYS[1], 0, 18)
+  if #head == 19 and string.byte(head) == 1 then
+    local count = string.byte(head, 18) * 256 + string.byte(head, 19)
+    local names = redis.call('GETRANGE', KEYS[1], 19, 18 + 32 * count)
+    for n = 1, #names - 31, 32 do
+      redis.pcall('ZREM', ARGV[1] .. string.sub(names, n, n + 31), ARGV[2])
+    end
+  end
+end
+return redis.call('DEL', KEYS[1])";
 
 /// `KEYS`: the record, then its indexes unless they were entered before. `ARGV`: the head of the
 /// record that must stand there (empty: none may), the new record, when the server drops it, and for

@@ -1,6 +1,10 @@
 //! The store's operations.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use aws_lc_rs::rand;
@@ -12,17 +16,17 @@ use mcp_auth::{
         StoreError, Version, Versioned,
     },
 };
-use redis::{Cmd, RedisError, Value};
+use redis::Value;
 
 use crate::{
     address::Address,
+    asking::{Question, Write},
     builder::RedisStoreBuilder,
-    connection::Connection,
     dial::{Dialler, load},
-    failure::{Failure, Verdict},
-    link::{Generation, Link},
+    failure::Failure,
+    link::Link,
     packed::{head, pack, unpack},
-    script::{Call, ENTER, LIST, Script, WRITE},
+    script::{Call, ENTER, LIST, REMOVE, Script, WRITE},
 };
 
 /// A [`Store`] on Redis or Valkey, shared by all processes that use the same database and prefix.
@@ -31,21 +35,23 @@ use crate::{
 /// record may be lost in a failover: replication is asynchronous.
 ///
 /// Records and index entries expire by the server's own clock, an hour after their expiry;
-/// [`Store::purge_expired`] finds nothing to do. Index entries of a record that was removed early, or
-/// that was replaced under fewer names, stay until then. A record whose life is extended while it is
-/// being listed may be listed twice.
+/// [`Store::purge_expired`] finds nothing to do. Index entries of a record that was replaced under
+/// fewer names stay until then; in a cluster also those of one that was removed, and those that were
+/// entered for a write that lost to another, for ten years at most. Whoever lists loads the record and
+/// looks whose it is. A record whose life is extended while it is being listed may be listed twice.
 ///
 /// # Security
 ///
 /// Whoever can write to the database can sign users out, and can bring back an older state of a
 /// record. Give the store a user and a database, or at least a prefix, of its own.
 pub struct RedisStore {
-    link: Arc<Link>,
+    pub(crate) link: Arc<Link>,
     prefix: String,
-    deadline: Duration,
+    pub(crate) deadline: Duration,
     durable: bool,
-    enter: Script,
-    write: Script,
+    pub(crate) enter: Script,
+    pub(crate) write: Script,
+    pub(crate) remove: Script,
     list: Script,
 }
 
@@ -77,7 +83,8 @@ impl RedisStore {
             address,
             probe: format!("{prefix}probe").into_bytes(),
             // TLS to a server far away takes longer than one command.
-            patience: deadline.max(SHORTEST_PATIENCE),
+            patience: deadline.clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE),
+            turn: AtomicUsize::new(0),
         };
         Self {
             link: Link::new(dialler),
@@ -86,6 +93,7 @@ impl RedisStore {
             durable,
             enter: Script::new(ENTER),
             write: Script::new(WRITE),
+            remove: Script::new(REMOVE),
             list: Script::new(LIST),
         }
     }
@@ -139,83 +147,6 @@ impl RedisStore {
         }
         Ok(stands)
     }
-
-    /// Asks within the deadline; a second time, on a new connection, where the first was lost: a
-    /// network in between that cut a quiet connection is nobody's outage.
-    async fn ask(&self, question: &Question<'_>) -> Result<Answer, StoreError> {
-        let mut used = None;
-        let asked = tokio::time::timeout(self.deadline, self.ask_twice(question, &mut used)).await;
-        asked.unwrap_or_else(|_| {
-            let late = Failure::new("the server did not answer within the deadline");
-            if let Some(generation) = used {
-                self.link.lost(generation, &late);
-            }
-            Err(late.unavailable())
-        })
-    }
-
-    async fn ask_twice(
-        &self,
-        question: &Question<'_>,
-        used: &mut Option<Generation>,
-    ) -> Result<Answer, StoreError> {
-        let mut second_try = false;
-        loop {
-            let connected = self.link.connection().await;
-            let (mut connection, generation) =
-                connected.map_err(|away| Failure::new(&away.to_string()).unavailable())?;
-            // A cluster's connection mends itself, node by node.
-            *used = Some(generation).filter(|_| !connection.is_cluster());
-            let error = match self.send(question, &mut connection).await {
-                Ok(value) => return Ok(Answer { value, second_try }),
-                Err(error) => error,
-            };
-            let (verdict, failure) = (Verdict::of(&error), Failure::of(&error));
-            if connection.is_gone_with(verdict, &error) {
-                self.link.lost(generation, &failure);
-            }
-            if verdict != Verdict::Dropped || second_try {
-                return Err(verdict.to_error(failure));
-            }
-            second_try = true;
-        }
-    }
-
-    async fn send(
-        &self,
-        question: &Question<'_>,
-        connection: &mut Connection,
-    ) -> Result<Value, RedisError> {
-        match question {
-            Question::Command(command) => connection.query(command).await,
-            Question::List(call) => self.list.run(connection, call).await,
-            Question::Write(write) => self.send_write(write, connection).await,
-        }
-    }
-
-    /// One step for all of it where one server has it all; on a cluster first the indexes, each on
-    /// its own node, so that none ever misses a live record.
-    async fn send_write(
-        &self,
-        write: &Write<'_>,
-        connection: &mut Connection,
-    ) -> Result<Value, RedisError> {
-        let [_, _, _, key, score] = write.arguments;
-        let mut keys = vec![write.record.clone()];
-        if connection.is_cluster() {
-            for index in &write.indexes {
-                let enter = Call {
-                    keys: vec![index.clone()],
-                    arguments: vec![key, score],
-                };
-                self.enter.run(connection, &enter).await?;
-            }
-        } else {
-            keys.extend(write.indexes.iter().cloned());
-        }
-        let arguments = write.arguments.to_vec();
-        self.write.run(connection, &Call { keys, arguments }).await
-    }
 }
 
 impl fmt::Debug for RedisStore {
@@ -246,7 +177,8 @@ impl Store for RedisStore {
     }
 
     async fn load(&self, key: &RecordKey) -> Result<Option<Versioned>, StoreError> {
-        let question = Question::Command(load(&self.record_key(key)));
+        let key = self.record_key(key);
+        let question = Question::Command(load(&key), key);
         match self.ask(&question).await?.value {
             Value::Nil => Ok(None),
             Value::BulkString(bytes) => match unpack(&bytes) {
@@ -270,9 +202,12 @@ impl Store for RedisStore {
     }
 
     async fn remove(&self, key: &RecordKey) -> Result<(), StoreError> {
-        let mut command = redis::cmd("DEL");
-        command.arg(self.record_key(key));
-        self.ask(&Question::Command(command)).await.map(drop)
+        let indexes = [self.prefix.as_bytes(), b"i"].concat();
+        let call = Call {
+            keys: vec![self.record_key(key)],
+            arguments: vec![&indexes, key.as_bytes()],
+        };
+        self.ask(&Question::Remove(call)).await.map(drop)
     }
 
     async fn list(
@@ -292,7 +227,8 @@ impl Store for RedisStore {
             arguments.extend([score.as_bytes(), key.as_bytes()]);
         }
         let keys = vec![self.index_key(index)];
-        let answer = self.ask(&Question::List(Call { keys, arguments })).await?;
+        let question = Question::Script(&self.list, Call { keys, arguments });
+        let answer = self.ask(&question).await?;
         let mut entries = entries(answer.value).ok_or_else(not_ours)?;
         let more = entries.len() > limit;
         entries.truncate(limit);
@@ -308,25 +244,6 @@ impl Store for RedisStore {
     async fn purge_expired(&self, _limit: usize) -> Result<usize, StoreError> {
         Ok(0)
     }
-}
-
-enum Question<'a> {
-    Command(Cmd),
-    List(Call<'a>),
-    Write(&'a Write<'a>),
-}
-
-struct Write<'a> {
-    record: Vec<u8>,
-    indexes: Vec<Vec<u8>>,
-    /// Of [`WRITE`].
-    arguments: [&'a [u8]; 5],
-}
-
-struct Answer {
-    value: Value,
-    /// Whether the question was asked before, and may have been carried out then.
-    second_try: bool,
 }
 
 /// The score of what expires then. Doubles count seconds exactly for far longer than this.
@@ -379,3 +296,5 @@ const END_OF_TIME: u64 = 253_402_300_799;
 /// A server serves nobody else while it lists.
 const LONGEST_PAGE: usize = 1_000;
 const SHORTEST_PATIENCE: Duration = Duration::from_secs(1);
+/// A host that takes longer is tried anew.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use mcp_auth::store::{Cursor, Replace};
 use mcp_auth_testkit::services::RedisServer;
 
-use super::*;
+use super::{cluster::OneNode, *};
 
 /// FLT-09.
 #[tokio::test]
@@ -158,6 +158,62 @@ async fn an_index_that_lives_on_loses_its_dead() {
         .unwrap();
     assert_eq!(left, 14);
 }
+
+#[tokio::test]
+async fn what_is_removed_leaves_nothing_behind_though_it_never_expires() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = patient(&server.url()).await;
+    for names in [
+        vec![],
+        vec![user("alice")],
+        (0..300).map(numbered).collect(),
+    ] {
+        let record = Record::new(b"content".to_vec(), END).with_indexes(names);
+        for n in 0..5 {
+            let inserted = store.insert(&key(n), record.clone()).await;
+            assert_eq!(inserted.unwrap(), Insert::Inserted);
+        }
+        for n in 1..5 {
+            store.remove(&key(n)).await.unwrap();
+        }
+        for name in record.indexes.iter().step_by(50) {
+            let page = store.list(name, None, 100).await.unwrap();
+            assert_eq!(page.keys, [key(0)], "the entry of the live one alone");
+        }
+        store.remove(&key(0)).await.unwrap();
+        assert_eq!(server.command(&["DBSIZE"]), "0");
+    }
+}
+
+/// Index and record lie on different nodes, so the entry stays; but not for ever.
+#[tokio::test]
+async fn what_is_removed_from_a_cluster_leaves_its_indexes_in_ten_years() {
+    let Some(cluster) = OneNode::start().await else {
+        return;
+    };
+    let store = patient(&cluster.url()).await;
+    let record = Record::new(b"content".to_vec(), END).with_indexes(vec![user("alice")]);
+    let _ = store.insert(&key(1), record).await.unwrap();
+    assert_eq!(listed(&store, "alice").await, [key(1)]);
+    store.remove(&key(1)).await.unwrap();
+    assert_eq!(store.load(&key(1)).await.unwrap(), None);
+    let mut raw = raw(&cluster.server).await;
+    let ends: u64 = redis::cmd("PEXPIRETIME")
+        .arg(name(b"i", user("alice").as_bytes()))
+        .query_async(&mut raw)
+        .await
+        .unwrap();
+    let years = |years| now().plus(HOUR * 24 * 365 * years).as_seconds() * 1_000;
+    assert!((years(9)..years(11)).contains(&ends), "{ends}");
+}
+
+fn numbered(n: u32) -> IndexName {
+    IndexName::new("number", &n.to_be_bytes())
+}
+
+const END: Timestamp = Timestamp::from_seconds(u64::MAX);
 
 #[tokio::test]
 async fn the_server_drops_a_record_and_its_index_an_hour_after_the_expiry() {

@@ -33,6 +33,37 @@ async fn follows_the_sentinel_to_the_new_primary() {
     put(&store, 2).await;
 }
 
+/// A sentinel that was cut off goes on naming a primary of the past, which no longer answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sentinel_that_knows_only_a_primary_of_the_past_holds_nobody_up() {
+    let (Some(good), Some(stale)) = (RedisSentinel::start(), RedisSentinel::start()) else {
+        return;
+    };
+    stale.replica.pause();
+    stale.primary.pause();
+    let (good_url, stale_url) = (good.url(), stale.url());
+    let host = |url: &str| {
+        url["redis-sentinel://".len()..]
+            .split_once('/')
+            .unwrap()
+            .0
+            .to_owned()
+    };
+    let (good_host, stale_host) = (host(&good_url), host(&stale_url));
+    for hosts in [
+        format!("{stale_host},{good_host}"),
+        format!("{good_host},{stale_host}"),
+        format!("{stale_host},{stale_host},{stale_host},{stale_host},{good_host}"),
+    ] {
+        let url = good_url.replace(&good_host, &hosts);
+        let builder = RedisStore::builder(&url).with_deadline(3 * DEADLINE);
+        let store = builder.open().await.unwrap();
+        heals(&store).await;
+        store.remove(&key(1)).await.unwrap();
+        put(&store, 1).await;
+    }
+}
+
 /// FLT-05.
 #[tokio::test]
 async fn believes_no_server_that_became_a_replica() {

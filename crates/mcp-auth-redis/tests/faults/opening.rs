@@ -2,7 +2,13 @@
 
 use mcp_auth_testkit::services::{RedisCluster, RedisSentinel, RedisServer};
 
-use super::*;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    task::JoinSet,
+};
+
+use super::{network::Network, *};
 
 #[tokio::test]
 async fn refuses_to_start_with_a_wrong_password() {
@@ -128,6 +134,54 @@ async fn refuses_arguments_that_it_cannot_work_with() {
     let builder = RedisStore::builder("redis://localhost");
     let error = builder.with_prefix("{all}").open().await;
     assert!(error.unwrap_err().to_string().starts_with("store prefix"));
+}
+
+/// What proxies answer while the server behind them is down, and a server that has no room.
+#[tokio::test]
+async fn opens_where_a_proxy_has_lost_its_server_and_heals_when_it_finds_it() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    for answer in [
+        "-no upstream host\r\n",
+        "-ERR upstream failure\r\n",
+        "-ERR max number of clients reached\r\n",
+        "-ERR Connection timed out\r\n",
+    ] {
+        for (before, after) in [("", ""), ("", "/3"), (":swordfish@", "")] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let proxy = tokio::spawn(proxy_without_server(listener, answer));
+            let store = open(&format!("redis://{before}127.0.0.1:{port}{after}")).await;
+            let away = store.load(&key(1)).await;
+            assert!(matches!(away, Err(StoreError::Unavailable(_))), "{away:?}");
+            proxy.abort();
+            assert!(proxy.await.unwrap_err().is_cancelled());
+            if before.is_empty() {
+                let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+                let _network = Network::from(listener, server.port());
+                heals(&store).await;
+            }
+        }
+    }
+}
+
+async fn proxy_without_server(listener: TcpListener, answer: &str) {
+    let mut connections = JoinSet::new();
+    while let Ok((mut connection, _)) = listener.accept().await {
+        let answer = answer.to_owned();
+        connections.spawn(async move {
+            let mut asked = [0; 4096];
+            while let Ok(length @ 1..) = connection.read(&mut asked).await {
+                // One for each command; an argument never begins with an asterisk here.
+                let commands = asked[..length].iter().filter(|byte| **byte == b'*').count();
+                let answers = answer.repeat(commands);
+                if connection.write_all(answers.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
 }
 
 /// FLT-01.

@@ -1,19 +1,12 @@
 //! Servers that die, hang or lose their connections.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use mcp_auth::store::Replace;
 use mcp_auth_testkit::services::{RedisCluster, RedisServer};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-};
+use tokio::task::JoinSet;
 
-use super::*;
+use super::{cluster::OneNode, network::Network, *};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_server_that_writes_first_acknowledged_survives_kill_9() {
@@ -278,52 +271,25 @@ async fn a_write_whose_answer_was_lost_is_told_as_what_it_was() {
     );
 }
 
-/// What lies between the store and its server.
-struct Network {
-    port: u16,
-    cut: Arc<AtomicBool>,
-}
-
-impl Network {
-    async fn to(server: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let cut = Arc::new(AtomicBool::new(false));
-        let cuts = cut.clone();
-        tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                let mut far = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
-                let cuts = cuts.clone();
-                tokio::spawn(async move {
-                    let (mut near_in, mut near_out) = near.split();
-                    let (mut far_in, mut far_out) = far.split();
-                    let answers = async {
-                        let mut answer = [0; 4096];
-                        loop {
-                            let length = far_in.read(&mut answer).await.unwrap_or(0);
-                            if length == 0 || cuts.swap(false, Ordering::SeqCst) {
-                                return;
-                            }
-                            if near_out.write_all(&answer[..length]).await.is_err() {
-                                return;
-                            }
-                        }
-                    };
-                    tokio::select! {
-                        () = answers => {}
-                        _ = tokio::io::copy(&mut near_in, &mut far_out) => {}
-                    }
-                });
-            }
-        });
-        Self { port, cut }
-    }
-
-    fn cut_next_answer(&self) {
-        self.cut.store(true, Ordering::SeqCst);
-    }
-
-    fn was_cut(&self) {
-        assert!(!self.cut.load(Ordering::SeqCst), "nothing was cut");
+/// The caller's own deadline is the shorter one, so the store's never comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_connection_is_given_up_though_every_caller_goes_away_before_the_deadline() {
+    let (Some(server), Some(cluster)) = (RedisServer::start(), OneNode::start().await) else {
+        return;
+    };
+    let network = Network::to(server.port()).await;
+    let url = format!("redis://127.0.0.1:{}", network.port);
+    for (url, network) in [(url, &network), (cluster.url(), &cluster.network)] {
+        let builder = RedisStore::builder(&url).with_deadline(Duration::from_secs(600));
+        let store = builder.open().await.unwrap();
+        put(&store, 1).await;
+        network.forget_connections();
+        eventually("the store answers", async || {
+            let patience = 2 * DEADLINE;
+            let loaded = tokio::time::timeout(patience, store.load(&key(1))).await;
+            loaded.is_ok_and(|loaded| loaded.is_ok())
+        })
+        .await;
+        assert!(holds(&store, 1).await);
     }
 }
