@@ -13,6 +13,7 @@
 )]
 
 mod at_rest;
+mod clocks;
 mod failover;
 mod front;
 mod kills;
