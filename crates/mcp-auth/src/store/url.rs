@@ -11,7 +11,7 @@ use crate::{BuildError, oauth::is_scheme};
 /// # Security
 ///
 /// Never log what [`StoreUrl::expose`] gives.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct StoreUrl(Zeroizing<String>);
 
 impl StoreUrl {
