@@ -8,9 +8,11 @@
 //! - [`DocumentHost`] serves client ID metadata documents, as hostile as a test needs it.
 //! - [`client_documents`] are what live hosts publish about themselves.
 //! - [`registrations`] are what live hosts send to register themselves.
+//! - [`at_once`] begins a race.
 //! - [`services`] starts real servers for tests.
 //! - [`mod@store_contract`] is what every [`Store`](mcp_auth::store::Store) has to hold.
 
+mod at_once;
 pub mod browser;
 pub mod client_documents;
 pub mod demo_upstream;
@@ -21,6 +23,7 @@ pub mod scripted_host;
 pub mod services;
 pub mod store_contract;
 
+pub use at_once::at_once;
 pub use browser::Browser;
 pub use demo_upstream::DemoUpstream;
 pub use document_host::{DocumentAnswer, DocumentHost};

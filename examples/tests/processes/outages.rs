@@ -5,37 +5,33 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mcp_auth_testkit::at_once;
+
 use crate::{
-    site::{Session, Site, assert_try_again, at_once, until},
+    site::{Session, Site, assert_try_again, until},
     stores::SharedStore,
 };
 
 /// The process starts, tells who it is, asks for patience, and heals by itself.
 async fn a_server_that_is_down_at_the_start_is_waited_for(mut store: SharedStore) {
+    let mut site = Site::start(1, &store.url, &[]).await;
+    let session = site.sign_in().await;
     store.kill();
-    let site = Site::start(1, &store.url, &[]).await;
+    site.servers[0].restart(); // and answers with its metadata
     let host = site.host();
     let discovery = host.discover().await.unwrap();
-    let registration = host.register(&discovery).await.unwrap();
-    let flow = [
-        ("grant_type", "authorization_code"),
-        ("code", "x"),
-        ("code_verifier", "x"),
-        ("redirect_uri", host.redirect_uri()),
-    ];
-    let answer = host
-        .token_request(&discovery, &registration, &flow)
-        .await
-        .unwrap();
-    assert!(answer.status == 503 || answer.status == 400, "{answer:?}");
-    let login = site.try_sign_in().await;
-    assert!(login.is_err(), "nobody can be signed in yet");
+    host.register(&discovery).await.unwrap();
+    assert_try_again(&session.refresh_at(&session.discovery).await.unwrap());
+    let token = &session.tokens.access_token;
+    assert_eq!(site.status_at(0, token).await, 503);
+    assert!(site.try_sign_in().await.is_err(), "nobody can be signed in");
 
     store.restart();
-    until("somebody signs in", || async {
-        site.try_sign_in().await.is_ok()
+    until("the session goes on", || async {
+        go_on(&session).await == 200
     })
     .await;
+    site.sign_in().await;
 }
 
 /// What was acknowledged is there after `kill -9` of the store.

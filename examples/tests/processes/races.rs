@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use mcp_auth::oauth::RefreshToken;
-use mcp_auth_testkit::demo_upstream::Faults;
+use mcp_auth_testkit::{at_once, demo_upstream::Faults};
 use serde_json::json;
 
 use crate::{
-    site::{Site, assert_invalid_grant, at_once},
+    site::{Site, assert_invalid_grant},
     stores::SharedStore,
 };
 

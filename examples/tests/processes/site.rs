@@ -1,6 +1,6 @@
 //! What hosts see as one server: an upstream, a front, and processes behind it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use mcp_auth::oauth::{AccessToken, RefreshToken};
 use mcp_auth_testkit::{
@@ -8,7 +8,6 @@ use mcp_auth_testkit::{
     scripted_host::{Discovery, HostError, Registration, TokenAnswer, Tokens},
     services::Scratch,
 };
-use tokio::sync::Barrier;
 
 use crate::{front::Front, server::Server};
 
@@ -152,29 +151,6 @@ impl Session {
             .refresh(discovery, &self.registration, token)
             .await
     }
-}
-
-/// Runs `count` futures that begin at the same moment, each in a task of its own.
-pub(crate) async fn at_once<T, F>(count: usize, make: impl Fn(usize) -> F) -> Vec<T>
-where
-    T: Send + 'static,
-    F: Future<Output = T> + Send + 'static,
-{
-    let gate = Arc::new(Barrier::new(count));
-    let tasks: Vec<_> = (0..count)
-        .map(|index| {
-            let (gate, work) = (gate.clone(), make(index));
-            tokio::spawn(async move {
-                gate.wait().await;
-                work.await
-            })
-        })
-        .collect();
-    let mut results = Vec::with_capacity(count);
-    for task in tasks {
-        results.push(task.await.unwrap());
-    }
-    results
 }
 
 /// Asks until it is so; a minute at most.

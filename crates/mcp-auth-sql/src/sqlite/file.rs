@@ -4,6 +4,7 @@ use std::{
     fs::OpenOptions,
     io,
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{cause::Trouble, location::File, sqlite::trouble::DAMAGED};
@@ -39,6 +40,9 @@ pub(super) fn prepare(file: &File) -> Result<(), Trouble> {
             "the folder of `{shown}` does not exist: make it, or name another file"
         )));
     }
+    if is_held(&file.path) {
+        return Ok(());
+    }
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     if file.create && !file.path.exists() {
@@ -57,6 +61,40 @@ pub(super) fn prepare(file: &File) -> Result<(), Trouble> {
             "the file `{shown}` cannot be opened for writing ({}): give the server's user the right to write it and its folder",
             error.kind()
         ))),
+    }
+}
+
+/// The databases that stores of this process have open.
+///
+/// POSIX takes all locks of a process off a file when the process closes any handle to it: to open
+/// one of these and close it again would leave its stores without their locks.
+static HELD: Mutex<Vec<Number>> = Mutex::new(Vec::new());
+
+fn is_held(path: &Path) -> bool {
+    let number = std::fs::metadata(path).map(|found| of(&found));
+    number.is_ok_and(|number| held().contains(&number))
+}
+
+fn held() -> MutexGuard<'static, Vec<Number>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says that a database is open, until it is dropped.
+pub(super) struct Held(Number);
+
+impl Held {
+    pub(super) fn of(identity: &Identity) -> Self {
+        held().push(identity.database);
+        Self(identity.database)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut held = held();
+        if let Some(at) = held.iter().position(|number| *number == self.0) {
+            held.swap_remove(at);
+        }
     }
 }
 

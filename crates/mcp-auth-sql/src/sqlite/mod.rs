@@ -25,7 +25,7 @@ use tokio::sync::OnceCell;
 
 use self::{
     connect::{PAUSE, Role, connect},
-    file::Identity,
+    file::{Held, Identity},
     trouble::{is_busy, trouble},
 };
 use crate::{
@@ -54,6 +54,8 @@ struct Opened {
     identity: Identity,
     /// Open as long as the store is, so that the log beside the file stays the same one.
     _anchor: Mutex<SqliteConnection>,
+    // After it: the file is held until it is closed.
+    _held: Held,
 }
 
 impl SqliteStore {
@@ -232,6 +234,7 @@ impl SqliteStore {
                 self.opened.get_or_init(|| Opened {
                     identity,
                     _anchor: Mutex::new(connection),
+                    _held: Held::of(&identity),
                 });
                 Ok::<_, Trouble>(())
             })

@@ -16,6 +16,8 @@ mod pooler;
 mod postgres_faults;
 mod processes;
 mod restored;
+#[cfg(target_os = "linux")]
+mod same_process;
 mod sample;
 mod sqlite_faults;
 mod start;

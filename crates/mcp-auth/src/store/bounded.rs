@@ -1,17 +1,16 @@
 //! A store that is given a limited time, and whose outage holds nobody up.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::pin,
+    future::Future,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::Poll,
     time::Duration,
 };
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::{
     Capabilities, Cursor, IndexName, IndexPage, Insert, Record, RecordKey, Replace, Store,
@@ -54,19 +53,20 @@ impl BoundedStore {
         if tokio::runtime::Handle::try_current().is_err() {
             return operation.await;
         }
-        let patience = tokio::time::sleep(self.deadline / 2);
-        let bounded = tokio::time::timeout(self.deadline, operation);
-        let (answer, late) = with_lateness(bounded, patience).await;
+        let began = Instant::now();
+        let answer = tokio::time::timeout(self.deadline, operation).await;
         let answer = answer.unwrap_or_else(|_| Err(away("no answer in time")));
+        let is_away = matches!(answer, Err(StoreError::Unavailable(_)));
         // A backend whose own deadline is the shorter one hangs as well.
-        if late && matches!(answer, Err(StoreError::Unavailable(_))) {
-            if !self.hangs.swap(true, Ordering::Relaxed) {
+        let hangs = is_away && began.elapsed() >= self.deadline / 2;
+        match (self.hangs.swap(hangs, Ordering::Relaxed), hangs) {
+            (false, true) => {
                 tracing::error!(fault = "server", reason = "store_hangs", deadline = ?self.deadline, "the store does not answer");
             }
-            return answer;
-        }
-        if self.hangs.swap(false, Ordering::Relaxed) {
-            tracing::info!(reason = "store_answers", "the store answers again");
+            (true, false) if !is_away => {
+                tracing::info!(reason = "store_answers", "the store answers again");
+            }
+            _ => {}
         }
         answer
     }
@@ -145,21 +145,6 @@ impl Store for BoundedStore {
     async fn purge_expired(&self, limit: usize) -> Result<usize, StoreError> {
         self.store.purge_expired(limit).await
     }
-}
-
-/// The answer, and whether it came after this.
-async fn with_lateness<T>(answer: impl Future<Output = T>, late: impl Future) -> (T, bool) {
-    let (mut answer, mut late) = (pin!(answer), pin!(late));
-    let mut is_late = false;
-    poll_fn(|context| {
-        // The answer first: most are there at once, and then no timer is set.
-        if let Poll::Ready(answer) = answer.as_mut().poll(context) {
-            return Poll::Ready((answer, is_late));
-        }
-        is_late = is_late || late.as_mut().poll(context).is_ready();
-        Poll::Pending
-    })
-    .await
 }
 
 fn away(reason: &'static str) -> StoreError {
@@ -251,7 +236,7 @@ mod tests {
     async fn answers_within_the_deadline_that_a_hanging_store_is_away() {
         let (hanging, bounded) = bounded();
         hanging.hangs.store(true, Ordering::SeqCst);
-        let began = tokio::time::Instant::now();
+        let began = Instant::now();
         let answer = bounded.load(&key()).await;
         assert!(matches!(answer, Err(StoreError::Unavailable(Some(_)))));
         assert_eq!(began.elapsed().as_secs(), DEADLINE.as_secs());
@@ -282,7 +267,7 @@ mod tests {
         hanging.hangs.store(true, Ordering::SeqCst);
         assert!(bounded.load(&key()).await.is_err());
         let asked = hanging.asked.load(Ordering::SeqCst);
-        let began = tokio::time::Instant::now();
+        let began = Instant::now();
         let probe = tokio::spawn({
             let bounded = bounded.clone();
             async move { bounded.load(&key()).await }

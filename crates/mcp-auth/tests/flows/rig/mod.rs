@@ -34,9 +34,10 @@ use mcp_auth_testkit::{
     scripted_host::{Discovery, Registration, TokenAnswer, Tokens},
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::Barrier, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle};
 use tower::ServiceExt;
 
+pub use mcp_auth_testkit::at_once;
 pub use switched_store::{State, SwitchedStore};
 pub use wire::Wire;
 
@@ -310,29 +311,6 @@ impl Session {
     pub async fn renew(&mut self) {
         self.tokens = self.refresh().await.granted().unwrap();
     }
-}
-
-/// Runs `count` futures that begin at the same moment, each in a task of its own.
-pub async fn at_once<T, F>(count: usize, make: impl Fn(usize) -> F) -> Vec<T>
-where
-    T: Send + 'static,
-    F: Future<Output = T> + Send + 'static,
-{
-    let gate = Arc::new(Barrier::new(count));
-    let tasks: Vec<_> = (0..count)
-        .map(|index| {
-            let (gate, work) = (gate.clone(), make(index));
-            tokio::spawn(async move {
-                gate.wait().await;
-                work.await
-            })
-        })
-        .collect();
-    let mut results = Vec::with_capacity(count);
-    for task in tasks {
-        results.push(task.await.unwrap());
-    }
-    results
 }
 
 /// What a refusal for a while has to look like at the token endpoint.
