@@ -34,15 +34,12 @@ const BUILT: [&str; 20] = [
     "MCP_AUTH_DEV_APPROVE",
 ];
 
-/// The variables that are known and whose feature is not built yet.
-const NOT_BUILT: [&str; 1] = ["UPSTREAM_PRESET"];
-
 impl Variables {
     /// Reads the process's environment: what begins with one of these prefixes.
     ///
     /// # Errors
     ///
-    /// When one of them is not UTF-8, is unknown under `MCP_AUTH_`, or is not built yet.
+    /// When one of them is not UTF-8 or is unknown under `MCP_AUTH_`.
     #[allow(clippy::disallowed_methods)] // the one door of every `from_env` of the tiers
     pub(super) fn read(prefixes: &[&str]) -> Result<Self, BuildError> {
         let mut variables = BTreeMap::new();
@@ -75,12 +72,6 @@ impl Variables {
                 return Err(BuildError::argument(
                     name.clone(),
                     "is set but empty: give it a value or unset it",
-                ));
-            }
-            if NOT_BUILT.contains(&name.as_str()) {
-                return Err(BuildError::argument(
-                    name.clone(),
-                    "is not supported yet: unset it",
                 ));
             }
             if name.starts_with("MCP_AUTH_") && !BUILT.contains(&name.as_str()) {

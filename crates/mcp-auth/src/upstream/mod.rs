@@ -3,6 +3,7 @@
 mod discovery;
 mod identity;
 mod oauth_upstream;
+mod presets;
 mod revocation;
 mod token_request;
 mod userinfo;
@@ -11,6 +12,10 @@ use async_trait::async_trait;
 
 pub use identity::UpstreamIdentity;
 pub use oauth_upstream::{OAuthUpstream, OAuthUpstreamBuilder};
+pub use presets::{
+    Audience, Fact, MetadataForm, Offer, Placeholder, PlaceholderKind, Preset,
+    PresetClientAuthentication, PresetPlace, PresetTier,
+};
 
 use crate::oauth::{AccessToken, AuthorizationCode, CodeVerifier, Issuer, RefreshToken, Timestamp};
 

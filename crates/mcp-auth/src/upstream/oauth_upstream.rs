@@ -16,6 +16,7 @@ use super::{
     ExpectedIssuer, Upstream, UpstreamAuthorization, UpstreamError, UpstreamLogin, UpstreamToken,
     UpstreamTokens,
     discovery::{UpstreamEndpoints, discover, is_secure},
+    presets::{Chosen, FilledPlace, Preset},
     revocation, token_request, userinfo,
 };
 use crate::{
@@ -44,6 +45,7 @@ pub struct OAuthUpstream {
     namespace: String,
     display_host: String,
     revokes_single_grants: bool,
+    pub(super) preset: Option<&'static Preset>,
 }
 
 /// What discovery found, and when.
@@ -68,6 +70,7 @@ pub struct OAuthUpstreamBuilder {
     http: Option<Arc<dyn HttpClient>>,
     clock: Arc<dyn Clock>,
     revokes_single_grants: bool,
+    preset: Option<&'static Preset>,
 }
 
 impl OAuthUpstream {
@@ -89,6 +92,35 @@ impl OAuthUpstream {
     ) -> OAuthUpstreamBuilder {
         let endpoints = [authorization.into(), token.into(), userinfo.into()];
         OAuthUpstreamBuilder::new(None, Some(endpoints), client_id.into())
+    }
+
+    /// A provider that is known here: `github`, or `entra:tenant=…` where its [`Preset`] has
+    /// placeholders, more of them with commas between. It brings its endpoints, the scopes of a sign-in,
+    /// and what it wants otherwise than others do.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such preset, when a value is missing or could mean another place, or when the
+    /// provider takes an [`Upstream`] of its own.
+    pub fn with_preset(
+        preset: &str,
+        client_id: impl Into<String>,
+    ) -> Result<OAuthUpstreamBuilder, BuildError> {
+        let chosen = Chosen::parse(preset)?;
+        let id = client_id.into();
+        let mut builder = match chosen.place()? {
+            FilledPlace::Issuer(issuer) => OAuthUpstreamBuilder::new(Some(issuer), None, id),
+            FilledPlace::Endpoints {
+                endpoints,
+                revocation,
+            } => {
+                let mut builder = OAuthUpstreamBuilder::new(None, Some(endpoints), id);
+                builder.revocation = revocation;
+                builder
+            }
+        };
+        builder.preset = Some(chosen.preset);
+        Ok(builder.with_scopes(chosen.preset.scopes.iter().copied()))
     }
 
     /// Where the provider says who a token speaks for (OpenID Connect Core §5.3).
@@ -207,8 +239,16 @@ impl Upstream for OAuthUpstream {
         let verifier = PkceCodeVerifier::new(request.verifier.expose().into());
         let state = request.state.to_owned();
         let mut url = client.authorize_url(move || CsrfToken::new(state));
-        if let Some(prompt) = request.prompt.filter(|_| self.honours_prompt()) {
+        let asked = request.prompt.filter(|_| self.honours_prompt());
+        if let Some(prompt) = asked {
             url = url.add_extra_param("prompt", prompt.to_owned());
+        }
+        let parameters = self.preset.map(|preset| preset.authorization_parameters);
+        for (name, value) in parameters.unwrap_or_default() {
+            // What the host wants the user to see goes first.
+            if *name != "prompt" || asked.is_none() {
+                url = url.add_extra_param(*name, *value);
+            }
         }
         let (url, _) = url
             .add_scopes(self.scopes.iter().cloned().map(Scope::new))
@@ -236,7 +276,13 @@ impl Upstream for OAuthUpstream {
         let tokens = token_request::redeem_code(self, code, verifier, redirect_uri).await?;
         let endpoint = &self.endpoints().await?.userinfo;
         // From here on the code is spent, so an unreachable userinfo endpoint is an outage.
-        let identity = userinfo::identity(&*self.http, endpoint, &tokens.access_token).await?;
+        let identity = userinfo::identity(
+            &*self.http,
+            endpoint,
+            &tokens.access_token,
+            self.preset.and_then(Preset::own_subject),
+        )
+        .await?;
         let identity = identity.with_namespace(self.namespace.as_str());
         Ok(UpstreamLogin::new(tokens, identity))
     }
@@ -267,6 +313,7 @@ impl OAuthUpstreamBuilder {
             http: None,
             clock: Arc::new(SystemClock),
             revokes_single_grants: false,
+            preset: None,
         }
     }
 
@@ -397,6 +444,7 @@ impl OAuthUpstreamBuilder {
             http,
             clock: self.clock,
             revokes_single_grants: self.revokes_single_grants,
+            preset: self.preset,
             issuer,
             discovered: Mutex::new(Discovered {
                 endpoints: known.map(Arc::new),

@@ -4,7 +4,7 @@ use std::{borrow::Cow, pin::Pin, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use oauth2::{
-    AsyncHttpClient, AuthUrl, Client, ClientId, EndpointNotSet, EndpointSet, HttpRequest,
+    AsyncHttpClient, AuthType, AuthUrl, Client, ClientId, EndpointNotSet, EndpointSet, HttpRequest,
     HttpResponse, PkceCodeVerifier, RedirectUrl, RequestTokenError, StandardRevocableToken,
     TokenResponse, TokenUrl,
     basic::{
@@ -15,7 +15,7 @@ use oauth2::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{OAuthUpstream, UpstreamError, UpstreamTokens};
+use super::{OAuthUpstream, PresetClientAuthentication, UpstreamError, UpstreamTokens};
 use crate::{
     net::{HttpClient, HttpError},
     oauth::{AccessToken, AuthorizationCode, CodeVerifier, RefreshToken},
@@ -82,6 +82,10 @@ impl OAuthUpstream {
             .set_token_uri(TokenUrl::new(endpoints.token.clone()).map_err(broken)?);
         if let Some(secret) = &self.client_secret {
             client = client.set_client_secret(oauth2::ClientSecret::new(secret.expose().into()));
+        }
+        let told = self.preset.map(|preset| preset.client_authentication);
+        if told == Some(PresetClientAuthentication::Post) {
+            client = client.set_auth_type(AuthType::RequestBody);
         }
         Ok(client)
     }

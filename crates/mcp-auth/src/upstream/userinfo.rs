@@ -10,11 +10,13 @@ use crate::{net::HttpClient, oauth::AccessToken};
 const MAX_ANSWER: usize = 64 * 1024;
 const MAX_SUBJECT: usize = 255;
 
-/// Asks the userinfo endpoint with a token that was just issued.
+/// Asks the userinfo endpoint with a token that was just issued. `member` is the one that is the user,
+/// where it is neither `sub` nor `id`.
 pub(super) async fn identity(
     http: &dyn HttpClient,
     endpoint: &str,
     token: &AccessToken,
+    member: Option<&str>,
 ) -> Result<UpstreamIdentity, UpstreamError> {
     let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose()))
         .map_err(|_| UpstreamError::Outage("its access token fits no header"))?;
@@ -41,15 +43,19 @@ pub(super) async fn identity(
     }
     let claims: Map<String, Value> = serde_json::from_slice(answer.body())
         .map_err(|_| UpstreamError::Outage("its userinfo answer is no JSON object"))?;
-    let subject = subject(&claims).ok_or(UpstreamError::Refused(
-        "its userinfo answer has no usable `sub` or `id`",
+    let told = match member {
+        Some(member) => claims.get(member),
+        None => claims.get("sub").or_else(|| claims.get("id")),
+    };
+    let subject = told.and_then(subject).ok_or(UpstreamError::Refused(
+        "its userinfo answer has no usable subject",
     ))?;
     Ok(UpstreamIdentity::new(subject, claims))
 }
 
-/// `sub`, or the `id` of plain OAuth providers: text or a whole number.
-fn subject(claims: &Map<String, Value>) -> Option<String> {
-    let subject = match claims.get("sub").or_else(|| claims.get("id"))? {
+/// Text or a whole number.
+fn subject(told: &Value) -> Option<String> {
+    let subject = match told {
         Value::String(text) => text.clone(),
         Value::Number(number) if number.is_u64() => number.to_string(),
         _ => return None,
@@ -66,26 +72,21 @@ mod tests {
 
     #[test]
     fn takes_only_a_usable_subject() {
-        let of = |text: &str| {
-            subject(
-                serde_json::from_str::<Value>(text)
-                    .unwrap()
-                    .as_object()
-                    .unwrap(),
-            )
-        };
-        assert_eq!(of(r#"{"sub":"u1"}"#).as_deref(), Some("u1"));
-        assert_eq!(of(r#"{"id":583231}"#).as_deref(), Some("583231"));
+        let of = |text: &str| subject(&serde_json::from_str(text).unwrap());
+        assert_eq!(of("\"u1\"").as_deref(), Some("u1"));
+        assert_eq!(of("583231").as_deref(), Some("583231"));
         for bad in [
-            r#"{}"#,
-            r#"{"sub":""}"#,
-            r#"{"sub":null}"#,
-            r#"{"sub":"a\nb"}"#,
-            r#"{"sub":["u"]}"#,
-            r#"{"sub":1.5}"#,
+            "\"\"",
+            "null",
+            "\"a\\nb\"",
+            "[\"u\"]",
+            "1.5",
+            "-1",
+            "{}",
+            "true",
         ] {
             assert_eq!(of(bad), None, "{bad}");
         }
-        assert_eq!(of(&format!(r#"{{"sub":"{}"}}"#, "x".repeat(256))), None);
+        assert_eq!(of(&format!("\"{}\"", "x".repeat(256))), None);
     }
 }

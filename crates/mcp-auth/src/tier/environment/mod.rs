@@ -17,8 +17,8 @@ use crate::{
 
 /// What the variables of `docs/environment.md` say, parsed.
 ///
-/// A variable that is malformed, unknown under `MCP_AUTH_`, or whose feature is not built yet stops
-/// the start with one sentence that names it.
+/// A variable that is malformed or unknown under `MCP_AUTH_` stops the start with one sentence that
+/// names it.
 #[derive(Debug)]
 pub struct Environment {
     listen: SocketAddr,
@@ -56,6 +56,7 @@ struct UpstreamVariables {
 
 #[derive(Debug)]
 enum Place {
+    Preset(String),
     Issuer(String),
     Endpoints {
         authorization: String,
@@ -183,6 +184,8 @@ impl Environment {
         };
         let id = variables.client_id.as_str();
         let mut builder: OAuthUpstreamBuilder = match &variables.place {
+            Place::Preset(preset) => OAuthUpstream::with_preset(preset, id)
+                .map_err(|error| error.named("UPSTREAM_PRESET"))?,
             Place::Issuer(issuer) => OAuthUpstream::with_issuer(issuer, id),
             Place::Endpoints {
                 authorization,
@@ -196,10 +199,10 @@ impl Environment {
         if let Some(secret) = &variables.client_secret {
             builder = builder.with_client_secret(secret.clone());
         }
-        let upstream = builder
-            .with_scopes(variables.scopes.iter().cloned())
-            .build()?;
-        Ok(Some(Arc::new(upstream)))
+        if !variables.scopes.is_empty() {
+            builder = builder.with_scopes(variables.scopes.iter().cloned());
+        }
+        Ok(Some(Arc::new(builder.build()?)))
     }
 
     /// Refuses to go on unless both the address to bind and the public origin are loopback.

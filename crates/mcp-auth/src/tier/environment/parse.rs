@@ -13,6 +13,7 @@ use crate::{
     oauth::{ClientSecret, Issuer, Scopes},
     store::{KeyRing, StoreUrl},
     tier::variables::Variables,
+    upstream::OAuthUpstream,
 };
 
 impl Variables {
@@ -129,6 +130,7 @@ impl Variables {
     }
 
     pub(super) fn upstream(&self) -> Result<Option<UpstreamVariables>, BuildError> {
+        const PRESET: &str = "UPSTREAM_PRESET";
         const ISSUER: &str = "UPSTREAM_ISSUER";
         const ENDPOINTS: [&str; 3] = [
             "UPSTREAM_AUTHORIZATION_ENDPOINT",
@@ -142,6 +144,17 @@ impl Variables {
             "UPSTREAM_CLIENT_SECRET",
             "UPSTREAM_SCOPES",
         ];
+        let elsewhere = ENDPOINTS.into_iter().chain([ISSUER, REVOCATION]);
+        if let Some(preset) = self.get(PRESET) {
+            if let Some(name) = elsewhere.clone().find(|name| self.get(name).is_some()) {
+                return Err(BuildError::argument(
+                    name,
+                    "cannot stand beside UPSTREAM_PRESET, which says where the provider is",
+                ));
+            }
+            let _ = OAuthUpstream::with_preset(preset, "").map_err(|error| error.named(PRESET))?;
+            return self.upstream_client(Place::Preset(preset.to_owned()), None);
+        }
         let place = match (self.get(ISSUER), ENDPOINTS.map(|name| self.get(name))) {
             (Some(issuer), [None, None, None]) => Place::Issuer(issuer.to_owned()),
             (Some(_), _) => {
@@ -159,7 +172,7 @@ impl Variables {
                 return match CLIENT.into_iter().find(|name| self.get(name).is_some()) {
                     Some(name) => Err(BuildError::argument(
                         name,
-                        "needs UPSTREAM_ISSUER, or the three UPSTREAM_*_ENDPOINT variables",
+                        "needs UPSTREAM_PRESET, UPSTREAM_ISSUER, or the three UPSTREAM_*_ENDPOINT variables",
                     )),
                     None => Ok(None),
                 };
@@ -175,7 +188,7 @@ impl Variables {
                 ));
             }
         };
-        for name in ENDPOINTS.into_iter().chain([ISSUER, REVOCATION]) {
+        for name in elsewhere {
             let issuer = name == ISSUER;
             let told = self.get(name).unwrap_or("https://not.told");
             // An endpoint may have a query; apart from that it is held to the same.
@@ -193,6 +206,15 @@ impl Variables {
                 "cannot stand beside UPSTREAM_ISSUER: it comes from its metadata",
             ));
         }
+        self.upstream_client(place, revocation)
+    }
+
+    /// Our client at an upstream.
+    fn upstream_client(
+        &self,
+        place: Place,
+        revocation: Option<String>,
+    ) -> Result<Option<UpstreamVariables>, BuildError> {
         let client_id = self.get("UPSTREAM_CLIENT_ID").ok_or_else(|| {
             BuildError::missing(
                 "UPSTREAM_CLIENT_ID",

@@ -1,4 +1,5 @@
 use super::*;
+use crate::upstream::Upstream as _;
 
 fn environment(variables: &[(&str, &str)]) -> Result<Environment, BuildError> {
     let owned = variables
@@ -92,7 +93,7 @@ fn a_variable_that_cannot_be_used_is_named() {
         ("MCP_AUTH_DEV_CIMD_CA", "ca.pem"),
         ("MCP_AUTH_DEV_APPROVE", "yes"),
         ("MCP_AUTH_ACESS_TTL", "60"),
-        ("UPSTREAM_PRESET", "github"),
+        ("UPSTREAM_PRESET", "gitbub"),
         ("UPSTREAM_CLIENT_ID", "id"),
         ("UPSTREAM_REVOCATION_ENDPOINT", "https://id.example/revoke"),
         ("UPSTREAM_TOKEN_ENDPOINT", "https://h.example/token"),
@@ -176,4 +177,61 @@ fn names_an_upstream_by_issuer_or_by_endpoints() {
         endpoints[3],
     ];
     assert!(refusal(&both).starts_with("UPSTREAM_ISSUER"));
+}
+
+#[test]
+fn names_an_upstream_by_preset() {
+    let preset = |choice| [("UPSTREAM_PRESET", choice), ("UPSTREAM_CLIENT_ID", "c")];
+    for choice in [
+        "github",
+        "google",
+        "entra:tenant=t-1",
+        "okta:domain=dev.okta.com,server=default",
+    ] {
+        let built = environment(&preset(choice)).unwrap().upstream().unwrap();
+        assert!(built.is_some(), "{choice}");
+    }
+    let google = environment(&preset("google"))
+        .unwrap()
+        .upstream()
+        .unwrap()
+        .unwrap();
+    assert_eq!(google.scopes(), ["openid", "email", "profile"]);
+    let [google, client] = preset("google");
+    let scopes = ("UPSTREAM_SCOPES", "openid");
+    let own = environment(&[google, client, scopes]).unwrap();
+    assert_eq!(own.upstream().unwrap().unwrap().scopes(), ["openid"]);
+}
+
+#[test]
+fn a_preset_that_cannot_be_used_stops_the_start() {
+    let said = |choice| refusal(&[("UPSTREAM_PRESET", choice), ("UPSTREAM_CLIENT_ID", "c")]);
+    for (choice, says) in [
+        ("gitbub", "github, google"),
+        ("entra", "`entra:tenant=…`: `tenant` is missing"),
+        ("entra:tenant=a/b", "`tenant` must be"),
+        ("notion", "implement `Upstream`"),
+    ] {
+        let said = said(choice);
+        assert!(
+            said.starts_with("UPSTREAM_PRESET: ") && said.contains(says),
+            "{said}"
+        );
+    }
+    assert!(refusal(&[("UPSTREAM_PRESET", "github")]).starts_with("UPSTREAM_CLIENT_ID is missing"));
+    for beside in [
+        "UPSTREAM_ISSUER",
+        "UPSTREAM_TOKEN_ENDPOINT",
+        "UPSTREAM_REVOCATION_ENDPOINT",
+    ] {
+        let said = refusal(&[
+            ("UPSTREAM_PRESET", "github"),
+            ("UPSTREAM_CLIENT_ID", "c"),
+            (beside, "https://id.example"),
+        ]);
+        assert!(
+            said.starts_with(beside) && said.contains("UPSTREAM_PRESET"),
+            "{said}"
+        );
+    }
 }
