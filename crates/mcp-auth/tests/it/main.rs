@@ -9,6 +9,7 @@
 
 mod arrows;
 mod mcp_server;
+mod presets;
 #[path = "../proofs/mod.rs"]
 mod proofs;
 mod properties;

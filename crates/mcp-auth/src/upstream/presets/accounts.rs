@@ -46,7 +46,7 @@ const GITHUB: Preset = Preset {
     client_authentication: Post,
     subject: "id",
     refresh_token: Some(Fact::new(
-        "nothing with an OAuth app: its tokens do not end; a GitHub App has short-lived ones",
+        "an OAuth app gets none; a GitHub App has short-lived tokens instead",
         GITHUB_OAUTH,
         TODAY,
     )),
@@ -224,19 +224,19 @@ const SLACK: Preset = Preset {
     refresh_token: None,
     id_tokens: Some(Fact::new(
         true,
-        "https://docs.slack.dev/authentication/sign-in-with-slack",
+        "https://api.slack.com/docs/sign-in-with-slack",
         TODAY,
     )),
     revocation: None,
     traps: &[
         Fact::new(
             "Signing in and calling its API are two flows: this one is `openid/connect/authorize`, not `oauth/v2/authorize`.",
-            "https://docs.slack.dev/authentication/sign-in-with-slack",
+            "https://api.slack.com/docs/sign-in-with-slack",
             TODAY,
         ),
         Fact::new(
-            "Errors come as `\"ok\": false` with an `error`, in answers that have no access token.",
-            "https://docs.slack.dev/reference/methods/openid.connect.token",
+            "Token answers carry `ok` and `error` of Slack's own beside OAuth's members.",
+            "https://docs.slack.dev/tools/node-slack-sdk/reference/web-api/type-aliases/OpenIDConnectTokenResponse",
             TODAY,
         ),
     ],
@@ -273,6 +273,11 @@ const ATLASSIAN: Preset = Preset {
     id_tokens: None,
     revocation: None,
     traps: &[
+        Fact::new(
+            "Its documents show the token request in JSON. We send the form of RFC 6749; whether it is taken was not tried.",
+            "https://hexdocs.pm/ueberauth_atlassian/0.3.0/Ueberauth.Strategy.Atlassian.OAuth.html",
+            TODAY,
+        ),
         Fact::new(
             "`read:me` works only where the app has the User Identity API.",
             "https://next-auth.js.org/providers/atlassian",

@@ -61,13 +61,16 @@ const OPENID_PROVIDER: Preset = Preset {
     tier: Shim,
 };
 
+const ENTRA_CODE_FLOW: &str =
+    "https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow";
+
 const ENTRA: Preset = Preset {
     name: "entra",
     display_name: "Microsoft Entra ID",
     place: PresetPlace::Issuer("https://login.microsoftonline.com/{tenant}/v2.0"),
     placeholders: &[placeholder("tenant", Segment, "the directory's id")],
     metadata: Some(Fact::new(MetadataForm::OpenId, AGENTGATEWAY, READ)),
-    registration: Some(Fact::new(No, AGENTGATEWAY, READ)),
+    registration: Some(Fact::new(No, FASTMCP, READ)),
     client_documents: Some(Fact::new(
         If(
             "public preview: the client becomes an agent identity, and an administrator may have to add it",
@@ -81,6 +84,12 @@ const ENTRA: Preset = Preset {
         ),
         FASTMCP,
         READ,
+    )),
+    scopes: &["openid", "profile", "email", "offline_access"],
+    refresh_token: Some(Fact::new(
+        "the scope `offline_access`",
+        ENTRA_CODE_FLOW,
+        "2026-11-24",
     )),
     id_tokens: Some(Fact::new(
         true,
@@ -285,7 +294,7 @@ const DESCOPE: Preset = Preset {
     ..OPENID_PROVIDER
 };
 
-const STYTCH_FACETS: &str = "https://github.com/api-evangelist/stytch";
+const STYTCH_FACETS: &str = "https://github.com/api-evangelist";
 
 const STYTCH: Preset = Preset {
     name: "stytch",
