@@ -93,6 +93,7 @@ mod pages {
         dpop: "docs/dpop.md",
         flows: "docs/flows.md",
         environment: "docs/environment.md",
+        hosting: "docs/hosting.md",
         hosts: "docs/hosts.md",
         limits: "docs/limits.md",
         pitfalls: "docs/pitfalls.md",

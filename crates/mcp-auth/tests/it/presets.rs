@@ -224,7 +224,8 @@ async fn logs_a_user_in_by_the_documented_answers() {
             assert!(url.contains(part), "{name}: {url}");
         }
         let code = AuthorizationCode::new("code");
-        let login = upstream.redeem(&code, &verifier, CALLBACK).await.unwrap();
+        let login = upstream.redeem(&code, &verifier, CALLBACK).await;
+        let login = login.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(login.identity.subject, recorded.subject, "{name}");
         assert_eq!(
             login.tokens.refresh_token.is_some(),
@@ -281,7 +282,11 @@ async fn takes_the_user_from_the_member_of_the_preset() {
     let upstream = Provider::start(&other).await.upstream();
     let verifier = CodeVerifier::generate(&SystemRandom);
     let code = AuthorizationCode::new("code");
-    assert!(upstream.redeem(&code, &verifier, CALLBACK).await.is_err());
+    let error = upstream
+        .redeem(&code, &verifier, CALLBACK)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, UpstreamError::Refused(_)), "{error}");
 }
 
 const CALLBACK: &str = "https://mcp.example.com/callback";
@@ -357,14 +362,16 @@ async fn answer(
         let form = String::from_utf8(body.to_vec()).unwrap();
         answers.asked.lock().unwrap().push((headers, form));
         if let Some((status, body)) = *answers.refuses.lock().unwrap() {
-            return (StatusCode::from_u16(status).unwrap(), body);
+            return (StatusCode::from_u16(status).unwrap(), JSON, body);
         }
     }
     let found = answers.by_place.iter().find(|(known, _)| *known == place);
-    found.map_or((StatusCode::NOT_FOUND, ""), |(_, body)| {
-        (StatusCode::OK, *body)
+    found.map_or((StatusCode::NOT_FOUND, JSON, ""), |(_, body)| {
+        (StatusCode::OK, JSON, *body)
     })
 }
+
+const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
 /// The host that a request was meant for.
 const MEANT: &str = "x-meant";
