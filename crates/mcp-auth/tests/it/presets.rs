@@ -14,7 +14,7 @@ use mcp_auth::{
     },
 };
 
-/// PX-13. Names are unique, sources are addresses, and what can be built builds.
+/// Names are unique, sources are addresses, and what can be built builds.
 #[test]
 fn every_preset_is_complete() {
     let mut names = Vec::new();
@@ -81,7 +81,7 @@ struct Recorded {
     secret_in_form: bool,
 }
 
-const RECORDED: [Recorded; 6] = [
+const RECORDED: [Recorded; 7] = [
     // docs.github.com, "Authorizing OAuth apps", "Troubleshooting OAuth app access token request errors".
     Recorded {
         preset: "github",
@@ -183,6 +183,24 @@ const RECORDED: [Recorded; 6] = [
             "scope=openid+profile+email",
         ],
         secret_in_form: false,
+    },
+    // developer.atlassian.com/cloud/oauth/getting-started/implementing-oauth-3lo, v2.lucia-auth.com/oauth/providers/atlassian.
+    Recorded {
+        preset: "atlassian",
+        metadata: None,
+        token_endpoint: "auth.atlassian.com/oauth/token",
+        token: r#"{"access_token":"a","expires_in":3600,"refresh_token":"r","scope":"read:me offline_access"}"#,
+        userinfo_endpoint: "api.atlassian.com/me",
+        userinfo: r#"{"account_type":"atlassian","account_id":"112233aa-bb11","email":"a@b.example"}"#,
+        refusal: None,
+        subject: "112233aa-bb11",
+        refreshes: true,
+        asks: &[
+            "audience=api.atlassian.com",
+            "prompt=consent",
+            "scope=read%3Ame+offline_access",
+        ],
+        secret_in_form: true,
     },
     // learn.microsoft.com/entra/identity-platform: v2-oauth2-auth-code-flow, userinfo.
     Recorded {
