@@ -50,7 +50,7 @@ const GITHUB: Preset = Preset {
         GITHUB_OAUTH,
         TODAY,
     )),
-    id_tokens: Some(Fact::new(false, FASTMCP, BEFORE)),
+    id_tokens: None,
     revocation: None,
     traps: &[
         Fact::new(

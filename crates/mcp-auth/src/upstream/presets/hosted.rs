@@ -17,7 +17,7 @@ const READ: &str = "2026-11-23";
 
 const FASTMCP: &str = "https://github.com/jlowin/fastmcp";
 const AGENTGATEWAY: &str = "https://github.com/agentgateway/agentgateway";
-const ZUPLO: &str = "https://zuplo.com";
+const ZUPLO: &str = "https://zuplo.com/learn/mcp/compatibility/identity-providers";
 
 pub(super) static PRESETS: [Preset; 13] = [
     ENTRA, AUTH0, OKTA, KEYCLOAK, AUTHKIT, DESCOPE, STYTCH, SCALEKIT, COGNITO, CLERK, SUPABASE,
@@ -69,8 +69,12 @@ const ENTRA: Preset = Preset {
     display_name: "Microsoft Entra ID",
     place: PresetPlace::Issuer("https://login.microsoftonline.com/{tenant}/v2.0"),
     placeholders: &[placeholder("tenant", Segment, "the directory's id")],
-    metadata: Some(Fact::new(MetadataForm::OpenId, AGENTGATEWAY, READ)),
-    registration: Some(Fact::new(No, FASTMCP, READ)),
+    metadata: Some(Fact::new(MetadataForm::OpenId, ZUPLO, "2026-11-24")),
+    registration: Some(Fact::new(
+        No,
+        "https://learn.microsoft.com/microsoft-365/copilot/extensibility/plugin-authentication-dynamic-client-registration",
+        "2026-11-24",
+    )),
     client_documents: Some(Fact::new(
         If(
             "public preview: the client becomes an agent identity, and an administrator may have to add it",
@@ -103,14 +107,19 @@ const ENTRA: Preset = Preset {
             READ,
         ),
         Fact::new(
-            "A request without scopes is AADSTS900144, a refresh without them AADSTS90009.",
-            FASTMCP,
-            READ,
+            "A token with which userinfo answers is Microsoft Graph's: take it as opaque.",
+            "https://learn.microsoft.com/entra/identity-platform/userinfo",
+            "2026-11-24",
         ),
         Fact::new(
-            "Tokens for OpenID's scopes alone are for Microsoft Graph: nobody else can verify them.",
-            FASTMCP,
-            READ,
+            "An audience is asked for by the scope `RESOURCE/.default`.",
+            ZUPLO,
+            "2026-11-24",
+        ),
+        Fact::new(
+            "`common`, `organizations` and `consumers` are no tenants here: the issuer is that of one directory.",
+            "https://zuplo.com/docs/mcp-gateway/auth/configuring-entra",
+            "2026-11-24",
         ),
         Fact::new(
             "Version 1 tokens name `sts.windows.net` as issuer.",
@@ -174,7 +183,11 @@ const OKTA: Preset = Preset {
         "https://github.com/modelcontextprotocol/typescript-sdk/issues/797",
         READ,
     )),
-    registration: Some(Fact::new(No, AGENTGATEWAY, READ)),
+    registration: Some(Fact::new(
+        No,
+        "https://github.com/modelcontextprotocol/modelcontextprotocol/issues/695",
+        "2026-11-24",
+    )),
     client_documents: Some(Fact::new(
         If("URLs that were registered beforehand"),
         "https://apollographql.com",
@@ -186,7 +199,7 @@ const OKTA: Preset = Preset {
         READ,
     )),
     traps: &[Fact::new(
-        "Registration exists, but takes an administrator's API token and has no CORS.",
+        "Its registration endpoint wants an API key, and has no CORS.",
         AGENTGATEWAY,
         READ,
     )],
@@ -208,9 +221,9 @@ const KEYCLOAK: Preset = Preset {
         READ,
     )),
     client_documents: Some(Fact::new(
-        If("the experimental feature `cimd`"),
-        "https://www.keycloak.org",
-        READ,
+        If("the feature `cimd` and a client policy for it"),
+        "https://glama.ai/mcp/servers/atulram/keycloak-realm-inspector",
+        "2026-11-24",
     )),
     audience: Some(Fact::new(
         Resource("the experimental feature `resource-indicators` of 26.8"),
@@ -228,11 +241,6 @@ const KEYCLOAK: Preset = Preset {
             "https://github.com/keycloak/keycloak/issues/39629",
             READ,
         ),
-        Fact::new(
-            "PKCE is off for a client until it is turned on.",
-            "https://www.keycloak.org",
-            READ,
-        ),
     ],
     tier: Hosted,
     ..OPENID_PROVIDER
@@ -245,7 +253,11 @@ const AUTHKIT: Preset = Preset {
     placeholders: &[placeholder("domain", Host, "the AuthKit domain")],
     metadata: Some(Fact::new(MetadataForm::OAuth, FASTMCP, READ)),
     registration: Some(Fact::new(If("a switch in the dashboard"), FASTMCP, READ)),
-    client_documents: Some(Fact::new(Yes, "https://workos.com/changelog", READ)),
+    client_documents: Some(Fact::new(
+        Yes,
+        "https://workos.com/changelog/client-id-metadata-support-for-mcp-auth",
+        READ,
+    )),
     audience: Some(Fact::new(
         Resource("once Resource Indicators are on and the MCP URL is listed there"),
         FASTMCP,
@@ -306,11 +318,6 @@ const STYTCH: Preset = Preset {
         "the project's domain, or a custom one",
     )],
     metadata: Some(Fact::new(MetadataForm::Both, STYTCH_FACETS, READ)),
-    registration: Some(Fact::new(
-        If("turned on for the project"),
-        STYTCH_FACETS,
-        READ,
-    )),
     client_documents: Some(Fact::new(Yes, STYTCH_FACETS, READ)),
     tier: Hosted,
     ..OPENID_PROVIDER
@@ -342,7 +349,11 @@ const COGNITO: Preset = Preset {
         placeholder("region", Segment, "the region, such as `eu-west-1`"),
         placeholder("pool", Segment, "the user pool's id"),
     ],
-    metadata: Some(Fact::new(MetadataForm::OpenId, FASTMCP, READ)),
+    metadata: Some(Fact::new(
+        MetadataForm::OpenId,
+        "https://zuplo.com/learn/mcp/errors/dynamic-client-registration-not-supported",
+        "2026-11-24",
+    )),
     registration: Some(Fact::new(
         No,
         "https://github.com/anthropics/claude-code/issues/67258",
@@ -372,18 +383,11 @@ const CLERK: Preset = Preset {
         FASTMCP,
         READ,
     )),
-    traps: &[
-        Fact::new(
-            "Access tokens are opaque; `/oauth/token_info` introspects them.",
-            FASTMCP,
-            READ,
-        ),
-        Fact::new(
-            "OAuth applications of the older kind take no client documents.",
-            "https://clerk.com",
-            READ,
-        ),
-    ],
+    traps: &[Fact::new(
+        "Access tokens are opaque; `/oauth/token_info` introspects them.",
+        FASTMCP,
+        READ,
+    )],
     ..OPENID_PROVIDER
 };
 
