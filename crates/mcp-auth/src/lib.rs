@@ -61,7 +61,6 @@ pub mod resource_server;
 pub mod rmcp;
 pub mod store;
 pub mod tier;
-#[cfg(feature = "authorization-server")]
 pub mod upstream;
 
 pub use access_token::Principal;

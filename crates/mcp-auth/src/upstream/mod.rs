@@ -2,14 +2,24 @@
 
 mod discovery;
 mod identity;
+mod issuer_keys;
+#[cfg(feature = "authorization-server")]
 mod oauth_upstream;
+#[cfg(feature = "authorization-server")]
 mod revocation;
+#[cfg(feature = "authorization-server")]
 mod token_request;
+#[cfg(feature = "authorization-server")]
 mod userinfo;
 
 use async_trait::async_trait;
 
+#[allow(unused_imports)] // the verifiers
+pub(crate) use discovery::{IssuerDocument, is_secure};
 pub use identity::UpstreamIdentity;
+#[allow(unused_imports)]
+pub(crate) use issuer_keys::{IssuerKeys, KeysError};
+#[cfg(feature = "authorization-server")]
 pub use oauth_upstream::{OAuthUpstream, OAuthUpstreamBuilder};
 
 use crate::oauth::{AccessToken, AuthorizationCode, CodeVerifier, Issuer, RefreshToken, Timestamp};
