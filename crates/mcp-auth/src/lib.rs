@@ -40,7 +40,8 @@
 //!
 //! # Where things are
 //!
-//! [`oauth`] has OAuth's words as types, [`store`] and [`net`] the two ways out of the process,
+//! [`oauth`] has OAuth's words as types, [`store`] and [`net`] the two ways out of the process, [`audit`]
+//! the record of who let whom do what,
 //! [`upstream`] the provider behind us, [`access_token`] who vouches for a token,
 //! [`resource_server`] and [`authorization_server`] the two roles, [`tier`] what composes them.
 //! Imports point in this order only, from the last to the first.
@@ -48,6 +49,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod access_token;
+pub mod audit;
 #[cfg(feature = "authorization-server")]
 pub mod authorization_server;
 mod build_error;
