@@ -4,11 +4,11 @@
 //! | tier | who issues the token that reaches the MCP endpoint | how hosts become clients | what is kept |
 //! |---|---|---|---|
 //! | [`StaticKey`] (1) | nobody: a key the operator set in the environment | they don't | nothing |
-//! | `DcrProxy` (2a) | the upstream, for *our* resource | at the upstream, which registers clients itself | nothing |
+//! | [`DcrProxy`] (2a) | the upstream, for *our* resource | at the upstream, which registers clients itself | nothing |
 //! | [`DcrShim`] (2b) | our own authorization server; behind it our one client at the upstream | RFC 7591 at our `/register` | grants with upstream tokens, sealed |
 //! | [`Cimd`] (3) | as 2b | the `client_id` is an `https` URL that we fetch and check | as 2b |
 //!
-//! `DcrProxy` is not built yet. Which tier is yours is on the page `docs/which-tier.md`
+//! Which tier is yours is on the page `docs/which-tier.md`
 //! of the repository.
 //!
 //! # Ten lines
@@ -69,7 +69,7 @@ pub use access_token::Principal;
 pub use build_error::BuildError;
 #[cfg(feature = "authorization-server")]
 pub use tier::{Cimd, DcrShim, Environment};
-pub use tier::{StaticKey, Tier, UpstreamKey};
+pub use tier::{DcrProxy, StaticKey, Tier, UpstreamKey};
 
 // Every code block of the pages is compiled and, unless it says no_run, run.
 #[cfg(all(

@@ -13,12 +13,15 @@
 
 mod json_lines;
 
+#[cfg(feature = "authorization-server")]
 use std::sync::Arc;
 
 pub use json_lines::JsonLines;
 use serde::Serialize;
 
-use crate::oauth::{ClientId, Clock, Scopes, Timestamp};
+#[cfg(feature = "authorization-server")]
+use crate::oauth::Clock;
+use crate::oauth::{ClientId, Scopes, Timestamp};
 
 /// Takes audit events.
 ///
@@ -101,12 +104,14 @@ impl AuditEvent {
 }
 
 /// Tells the sink, if there is one.
+#[cfg(feature = "authorization-server")]
 #[derive(Debug, Clone)]
 pub(crate) struct Auditor {
     sink: Option<Arc<dyn AuditSink>>,
     clock: Arc<dyn Clock>,
 }
 
+#[cfg(feature = "authorization-server")]
 impl Auditor {
     pub(crate) const fn new(sink: Option<Arc<dyn AuditSink>>, clock: Arc<dyn Clock>) -> Self {
         Self { sink, clock }

@@ -72,7 +72,7 @@ const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 /// And are good for this long while they cannot be.
 const MAX_STALE: Duration = Duration::from_secs(24 * 3600);
 /// Between two readings, whatever tokens come.
-pub(crate) const INTERVAL: Duration = Duration::from_secs(30);
+const INTERVAL: Duration = Duration::from_secs(30);
 const DEADLINE: Duration = Duration::from_secs(8);
 const MAX_DOCUMENT: usize = 512 * 1024;
 
@@ -108,11 +108,26 @@ impl IssuerKeys {
         }
     }
 
-    /// The keys as they are known, without waiting; none before the first reading, when they have to
-    /// be read again, or when they are too old.
+    /// The keys as they are known, without waiting; none before the first reading, and when they are
+    /// too old to be believed.
+    pub(crate) fn known(&self) -> Option<KnownKeys> {
+        let known = self.state().known.clone()?;
+        let usable = self.are_given() || self.clock.now() < known.read_at.plus(MAX_STALE);
+        usable.then_some(known)
+    }
+
+    /// The same, unless they have to be read again.
     pub(crate) fn fresh(&self) -> Option<KnownKeys> {
-        let known = self.known()?;
-        self.is_fresh(&known).then_some(known)
+        self.known().filter(|known| self.is_fresh(known))
+    }
+
+    /// Has keys that are due read again; nobody waits for it.
+    pub(crate) fn read_if_due(self: &Arc<Self>) {
+        let due = self.known().is_some_and(|known| !self.is_fresh(&known));
+        if due && self.may_read() {
+            let keys = Arc::clone(self);
+            tokio::spawn(async move { keys.read_once(|_| false).await });
+        }
     }
 
     /// The keys, among them one that may have signed such a token, issued at `issued_at`.
@@ -123,42 +138,39 @@ impl IssuerKeys {
         issued_at: Option<Timestamp>,
     ) -> Result<KnownKeys, KeysError> {
         let fits = |known: &KnownKeys| known.set.candidates(kid, algorithm).next().is_some();
-        if let Some(known) = self.known().filter(fits) {
-            if !self.is_fresh(&known) && self.may_read() {
-                let keys = Arc::clone(self);
-                tokio::spawn(async move { keys.read_once(None).await });
-            }
+        let before = self.known();
+        if let Some(known) = before.clone().filter(fits) {
+            self.read_if_due();
             return Ok(known);
         }
-        let before = self.known().map(|known| known.read_at);
-        let read = self.read_once(Some(&fits)).await;
-        let now = self.clock.now();
-        match (self.known(), read) {
-            (Some(known), _) if fits(&known) => Ok(known),
-            // It was looked for, or had to be there when the keys were read last.
-            (Some(known), Ok(())) if Some(known.read_at) != before || known.read_at == now => {
-                Err(KeysError::Unknown)
-            }
-            (Some(known), _) if issued_at.is_some_and(|issued| issued <= known.read_at) => {
-                Err(KeysError::Unknown)
-            }
-            (Some(_), Ok(())) if matches!(self.place, Place::Given) => Err(KeysError::Unknown),
-            (_, read) => Err(KeysError::Unavailable {
-                retry_after: self.rest(now),
-                source: read.err(),
-            }),
+        let read = self.read_once(fits).await;
+        let Some(known) = self.known() else {
+            return Err(self.unavailable(read.err()));
+        };
+        if fits(&known) {
+            return Ok(known);
+        }
+        let is_new = before.is_none_or(|before| !Arc::ptr_eq(&before.set, &known.set));
+        // A key is published before it is used: what was issued before the reading is under none.
+        let had_to_be_there = issued_at.is_some_and(|issued| issued <= known.read_at);
+        if is_new || had_to_be_there || self.are_given() {
+            return Err(KeysError::Unknown);
+        }
+        Err(self.unavailable(read.err()))
+    }
+
+    fn unavailable(&self, source: Option<UpstreamError>) -> KeysError {
+        KeysError::Unavailable {
+            retry_after: self.rest(self.clock.now()),
+            source,
         }
     }
 
-    /// Reads the keys, unless somebody did a moment ago; whoever comes meanwhile waits for it.
-    async fn read_once(
-        &self,
-        enough: Option<&(dyn Fn(&KnownKeys) -> bool + Sync)>,
-    ) -> Result<(), UpstreamError> {
+    /// Reads the keys, unless somebody did a moment ago; whoever comes meanwhile waits for it, and then
+    /// looks whether that is enough.
+    async fn read_once(&self, enough: impl Fn(&KnownKeys) -> bool) -> Result<(), UpstreamError> {
         let _reading = self.reading.lock().await;
-        if enough.is_some_and(|enough| self.known().is_some_and(|known| enough(&known)))
-            || !self.may_read()
-        {
+        if self.known().is_some_and(|known| enough(&known)) || !self.may_read() {
             return Ok(());
         }
         self.state().tried_at = Some(self.clock.now());
@@ -210,19 +222,16 @@ impl IssuerKeys {
         Ok(set)
     }
 
-    fn known(&self) -> Option<KnownKeys> {
-        let known = self.state().known.clone()?;
-        let usable =
-            matches!(self.place, Place::Given) || self.clock.now() < known.read_at.plus(MAX_STALE);
-        usable.then_some(known)
+    const fn are_given(&self) -> bool {
+        matches!(self.place, Place::Given)
     }
 
     fn is_fresh(&self, known: &KnownKeys) -> bool {
-        matches!(self.place, Place::Given) || self.clock.now() < known.read_at.plus(MAX_AGE)
+        self.are_given() || self.clock.now() < known.read_at.plus(MAX_AGE)
     }
 
     fn may_read(&self) -> bool {
-        !matches!(self.place, Place::Given) && self.rest(self.clock.now()).is_zero()
+        !self.are_given() && self.rest(self.clock.now()).is_zero()
     }
 
     /// How long until the next reading is allowed.

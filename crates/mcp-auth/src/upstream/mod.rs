@@ -14,11 +14,9 @@ mod userinfo;
 
 use async_trait::async_trait;
 
-#[allow(unused_imports)] // the verifiers
 pub(crate) use discovery::{IssuerDocument, is_secure};
 pub use identity::UpstreamIdentity;
-#[allow(unused_imports)]
-pub(crate) use issuer_keys::{IssuerKeys, KeysError};
+pub(crate) use issuer_keys::{IssuerKeys, KeysError, KnownKeys};
 #[cfg(feature = "authorization-server")]
 pub use oauth_upstream::{OAuthUpstream, OAuthUpstreamBuilder};
 
