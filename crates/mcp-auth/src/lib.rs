@@ -4,11 +4,11 @@
 //! | tier | who issues the token that reaches the MCP endpoint | how hosts become clients | what is kept |
 //! |---|---|---|---|
 //! | [`StaticKey`] (1) | nobody: a key the operator set in the environment | they don't | nothing |
-//! | `DcrProxy` (2a) | the upstream, for *our* resource | at the upstream, which registers clients itself | nothing |
+//! | [`DcrProxy`] (2a) | the upstream, for *our* resource | at the upstream, which registers clients itself | nothing |
 //! | [`DcrShim`] (2b) | our own authorization server; behind it our one client at the upstream | RFC 7591 at our `/register` | grants with upstream tokens, sealed |
 //! | [`Cimd`] (3) | as 2b | the `client_id` is an `https` URL that we fetch and check | as 2b |
 //!
-//! `DcrProxy` is not built yet. Which tier is yours is on the page `docs/which-tier.md`
+//! Which tier is yours is on the page `docs/which-tier.md`
 //! of the repository.
 //!
 //! # Ten lines
@@ -40,7 +40,8 @@
 //!
 //! # Where things are
 //!
-//! [`oauth`] has OAuth's words as types, [`store`] and [`net`] the two ways out of the process,
+//! [`oauth`] has OAuth's words as types, [`store`] and [`net`] the two ways out of the process, [`audit`]
+//! the record of who let whom do what,
 //! [`upstream`] the provider behind us, [`access_token`] who vouches for a token,
 //! [`resource_server`] and [`authorization_server`] the two roles, [`tier`] what composes them.
 //! Imports point in this order only, from the last to the first.
@@ -48,6 +49,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod access_token;
+pub mod audit;
 #[cfg(feature = "authorization-server")]
 pub mod authorization_server;
 mod build_error;
@@ -61,14 +63,13 @@ pub mod resource_server;
 pub mod rmcp;
 pub mod store;
 pub mod tier;
-#[cfg(feature = "authorization-server")]
 pub mod upstream;
 
 pub use access_token::Principal;
 pub use build_error::BuildError;
 #[cfg(feature = "authorization-server")]
 pub use tier::{Cimd, DcrShim, Environment};
-pub use tier::{StaticKey, Tier, UpstreamKey};
+pub use tier::{DcrProxy, StaticKey, Tier, UpstreamKey};
 
 // Every code block of the pages is compiled and, unless it says no_run, run.
 #[cfg(all(

@@ -11,6 +11,7 @@ use mcp_auth::oauth::{CodeChallenge, Timestamp};
 use url::Url;
 
 use super::{
+    clients,
     faults::Faults,
     observed::SeenRequest,
     page,
@@ -29,7 +30,7 @@ pub(super) async fn authorize(
     server.observed().saw_authorize(seen);
     let faults = server.faults();
 
-    let redirect = match registered_redirect(&server, &parameters) {
+    let redirect = match registered_redirect(&server, &parameters).await {
         Ok(redirect) => redirect,
         Err(reason) => return page::refusal(StatusCode::BAD_REQUEST, reason),
     };
@@ -41,7 +42,7 @@ pub(super) async fn authorize(
     if let Some(code) = &faults.error_on_authorize {
         return refuse(code, MARKUP);
     }
-    let asked = match checked(&parameters, &redirect) {
+    let asked = match checked(&server, &parameters, &redirect) {
         Ok(asked) => asked,
         Err((code, description)) => return refuse(code, description),
     };
@@ -49,13 +50,36 @@ pub(super) async fn authorize(
     let prompt = server::first(&parameters, "prompt");
     let signed_in = signed_in(&server, &headers).filter(|_| prompt != Some("login"));
     match (signed_in, prompt) {
-        (Some((user, since)), _) => finish(&server, asked, &user, since),
+        (Some((user, since)), _) => agree(&server, asked, &user, since),
         (None, Some("none")) => refuse("login_required", "nobody is signed in"),
         (None, _) => {
             let login = server.records().begin_login(asked, server.now());
             page::login(StatusCode::OK, &login, "", None)
         }
     }
+}
+
+/// Asks whoever signed in before a client of somebody else gets a code; the operator's own gets it at
+/// once.
+pub(super) fn agree(server: &Server, asked: Asked, user: &str, since: Timestamp) -> Response {
+    let unattended = server.records().auto_sign_in.is_some();
+    let stranger = server.records().registered(&asked.client);
+    match stranger.filter(|_| !unattended) {
+        None => finish(server, asked, user, since),
+        Some(client) => {
+            let resource = asked.resource.clone().unwrap_or_default();
+            let redirect = asked.redirect_uri.clone();
+            let login = server.records().begin_login(asked, server.now());
+            page::consent(&login, &client.name, &resource, &redirect)
+        }
+    }
+}
+
+/// The user said no.
+pub(super) fn deny(server: &Server, asked: &Asked) -> Response {
+    let result = [("error", "access_denied")];
+    let (redirect, state) = (&asked.redirect_uri, asked.state.as_deref());
+    back_to_client(server, &server.faults(), redirect, &result, state)
 }
 
 /// Issues a code and sends the browser back with it.
@@ -81,18 +105,23 @@ pub(super) fn session_cookie(server: &Server) -> String {
     format!("demo_upstream_{port}")
 }
 
-fn registered_redirect(
+async fn registered_redirect(
     server: &Server,
     parameters: &[(String, String)],
 ) -> Result<String, &'static str> {
     if server::repeats(parameters) {
         return Err("A parameter was sent twice.");
     }
-    if server::first(parameters, "client_id") != Some(super::CLIENT_ID) {
-        return Err("This client is not known here.");
-    }
+    let id = server::first(parameters, "client_id").unwrap_or_default();
     let uri = server::first(parameters, "redirect_uri").unwrap_or_default();
-    let registered = server.records().redirect_uris.iter().any(|own| own == uri);
+    let registered = if id == super::CLIENT_ID {
+        server.records().redirect_uris.iter().any(|own| own == uri)
+    } else {
+        let client = clients::named(server, id).await;
+        client
+            .ok_or("This client is not known here.")?
+            .returns_to(uri)
+    };
     if !registered {
         return Err("This redirect_uri is not registered for the client.");
     }
@@ -100,6 +129,7 @@ fn registered_redirect(
 }
 
 fn checked(
+    server: &Server,
     parameters: &[(String, String)],
     redirect: &str,
 ) -> Result<Asked, (&'static str, &'static str)> {
@@ -112,7 +142,10 @@ fn checked(
     }
     let challenge = CodeChallenge::parse(parameter("code_challenge").unwrap_or_default())
         .map_err(|_| ("invalid_request", "code_challenge is missing or malformed"))?;
+    let resource = clients::asked_resource(server, parameters);
     Ok(Asked {
+        client: parameter("client_id").unwrap_or_default().to_owned(),
+        resource: resource.map_err(|reason| ("invalid_target", reason))?,
         redirect_uri: redirect.to_owned(),
         state: parameter("state").map(str::to_owned),
         nonce: parameter("nonce").map(str::to_owned),
@@ -121,7 +154,7 @@ fn checked(
     })
 }
 
-fn signed_in(server: &Server, headers: &HeaderMap) -> Option<(String, Timestamp)> {
+pub(super) fn signed_in(server: &Server, headers: &HeaderMap) -> Option<(String, Timestamp)> {
     let records = server.records();
     if let Some(user) = records.auto_sign_in.as_deref().and_then(User::named) {
         return Some((user.username.to_owned(), server.now()));

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
+use http::{HeaderName, HeaderValue, header};
 use serde_json::{Value, json};
 
 use super::server::Server;
 
-pub(super) async fn document(State(server): State<Arc<Server>>) -> Json<Value> {
+type Document = ([(HeaderName, HeaderValue); 1], Json<Value>);
+
+pub(super) async fn document(State(server): State<Arc<Server>>) -> Document {
     server.observed().counters.discoveries += 1;
     let issuer = &server.issuer;
-    Json(json!({
+    let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/authorize"),
         "token_endpoint": format!("{issuer}/token"),
@@ -29,10 +32,35 @@ pub(super) async fn document(State(server): State<Arc<Server>>) -> Json<Value> {
         "claims_supported": ["sub", "name", "preferred_username", "email"],
         "prompt_values_supported": ["none", "login"],
         "authorization_response_iss_parameter_supported": true,
-    }))
+    });
+    if server.records().serves_resources()
+        && let Some(document) = document.as_object_mut()
+    {
+        let mut member = |name: &str, value| document.insert(name.to_owned(), value);
+        member("registration_endpoint", json!(format!("{issuer}/register")));
+        member("client_id_metadata_document_supported", json!(true));
+        member(
+            "token_endpoint_auth_methods_supported",
+            json!(["none", "client_secret_basic", "client_secret_post"]),
+        );
+        member(
+            "scopes_supported",
+            json!(["openid", "profile", "email", "offline_access", "mcp:tools"]),
+        );
+    }
+    open(document)
 }
 
-pub(super) async fn jwks(State(server): State<Arc<Server>>) -> Json<Value> {
+/// Scripts of every origin may read what everybody may know.
+fn open(document: Value) -> Document {
+    let everyone = HeaderValue::from_static("*");
+    (
+        [(header::ACCESS_CONTROL_ALLOW_ORIGIN, everyone)],
+        Json(document),
+    )
+}
+
+pub(super) async fn jwks(State(server): State<Arc<Server>>) -> Document {
     server.observed().counters.jwks_requests += 1;
-    Json(json!({ "keys": [server.signing_key.public_jwk()] }))
+    open(json!({ "keys": [server.signing_key.public_jwk()] }))
 }

@@ -66,7 +66,7 @@ pub(super) fn sign(
     let mut claims = json!({
         "iss": issuer,
         "sub": user.subject,
-        "aud": super::CLIENT_ID,
+        "aud": granted.client,
         "iat": now.as_seconds(),
         "exp": now.plus(LIFETIME).as_seconds(),
         "auth_time": granted.signed_in_at.as_seconds(),
@@ -108,6 +108,14 @@ pub(super) fn sign(
             None
         }
     }
+}
+
+/// A JWT access token (RFC 9068 §2).
+pub(super) fn sign_access_token(key: &SigningKey, claims: &Value) -> Option<String> {
+    let mut header = Header::new(Algorithm::ES256);
+    header.typ = Some("at+jwt".to_owned());
+    header.kid = Some(key.id.clone());
+    jsonwebtoken::encode(&header, claims, &key.private).ok()
 }
 
 fn unsigned(claims: &Value) -> String {

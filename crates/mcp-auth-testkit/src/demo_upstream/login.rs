@@ -45,7 +45,7 @@ pub(super) async fn login(
     };
     server.observed().counters.sign_ins += 1;
     let session = server.records().begin_session(user.username, now);
-    let mut response = authorize::finish(&server, asked, user.username, now);
+    let mut response = authorize::agree(&server, asked, user.username, now);
     let cookie = format!(
         "{}={session}; Path=/; HttpOnly; SameSite=Lax",
         authorize::session_cookie(&server)
@@ -54,6 +54,31 @@ pub(super) async fn login(
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response
+}
+
+/// `POST /consent`: what the user said about a client of somebody else.
+pub(super) async fn consent(
+    State(server): State<Arc<Server>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if server.sent_by_another_site(&headers) {
+        return page::refusal(StatusCode::FORBIDDEN, "This form came from another site.");
+    }
+    let fields = server::parameters(&body);
+    let login = server::first(&fields, "login").unwrap_or_default();
+    let asked = server.records().login(login, server.now());
+    let signed_in = authorize::signed_in(&server, &headers);
+    let (Some(asked), Some((user, since))) = (asked, signed_in) else {
+        return page::refusal(
+            StatusCode::BAD_REQUEST,
+            "This page is too old. Go back to your application and start again.",
+        );
+    };
+    match server::first(&fields, "decision") {
+        Some("approve") => authorize::finish(&server, asked, &user, since),
+        _ => authorize::deny(&server, &asked),
+    }
 }
 
 fn wait_first(login: &str, username: &str, wait: Duration) -> Response {

@@ -31,6 +31,7 @@
 
 mod authorize;
 mod broken_body;
+mod clients;
 mod discovery;
 mod faults;
 mod id_token;
@@ -100,7 +101,7 @@ impl DemoUpstream {
         self.address
     }
 
-    /// The one client that is registered here.
+    /// The one client that the operator registered here.
     #[must_use]
     pub fn client_id(&self) -> &str {
         CLIENT_ID
@@ -115,6 +116,11 @@ impl DemoUpstream {
     /// Adds a redirect URI of the client; it is compared byte for byte.
     pub fn register_redirect(&self, uri: &str) {
         self.server.records().redirect_uris.push(uri.to_owned());
+    }
+
+    /// From now on issues tokens for this MCP server too; see [`DemoUpstreamBuilder::with_resource`].
+    pub fn register_resource(&self, resource: &str) {
+        self.server.records().add_resource(resource);
     }
 
     /// From now on `/authorize` signs this user in without a page; `None` brings the page back.
@@ -201,6 +207,8 @@ pub struct DemoUpstreamBuilder {
     auto_sign_in: Option<String>,
     client_secret: Option<String>,
     redirect_uris: Vec<String>,
+    resources: Vec<String>,
+    document_ca: Option<Vec<u8>>,
     faults: Faults,
 }
 
@@ -212,6 +220,8 @@ impl Default for DemoUpstreamBuilder {
             auto_sign_in: None,
             client_secret: None,
             redirect_uris: Vec::new(),
+            resources: Vec::new(),
+            document_ca: None,
             faults: Faults::default(),
         }
     }
@@ -253,6 +263,23 @@ impl DemoUpstreamBuilder {
         self
     }
 
+    /// Issues tokens for an MCP server: clients register themselves (RFC 7591) or come with a metadata
+    /// document, and a token that is asked for with this `resource` (RFC 8707) is a JWT (RFC 9068)
+    /// whose audience it is.
+    #[must_use]
+    pub fn with_resource(mut self, resource: &str) -> Self {
+        self.resources.push(resource.to_owned());
+        self
+    }
+
+    /// Trusts these certificates (PEM) for client metadata documents, which it fetches from loopback
+    /// alone.
+    #[must_use]
+    pub fn with_client_document_ca(mut self, ca_pem: impl Into<Vec<u8>>) -> Self {
+        self.document_ca = Some(ca_pem.into());
+        self
+    }
+
     /// What goes wrong from the start.
     #[must_use]
     pub fn with_faults(mut self, faults: Faults) -> Self {
@@ -288,13 +315,18 @@ impl DemoUpstreamBuilder {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let random: &dyn Random = &SystemRandom;
+        let mut records = Records::new(self.redirect_uris, self.auto_sign_in);
+        for resource in &self.resources {
+            records.add_resource(resource);
+        }
         let server = Arc::new(Server::new(
             format!("http://{address}"),
             self.clock,
             self.client_secret.unwrap_or_else(|| random.token()),
             self.access_token_lifetime,
             SigningKey::generate().map_err(io::Error::other)?,
-            Records::new(self.redirect_uris, self.auto_sign_in),
+            self.document_ca,
+            records,
             Observed::default(),
             self.faults,
         ));

@@ -35,6 +35,21 @@ pub(super) fn login(
     page(status, "Sign in", &body)
 }
 
+/// Asks whether a client of somebody else may act for whoever signed in.
+pub(super) fn consent(login: &str, client: &str, resource: &str, redirect: &str) -> Response {
+    let [login, client, resource, redirect] = [login, client, resource, redirect].map(escaped);
+    let body = format!(
+        r#"<h1>Let it in?</h1>
+<p><strong>{client}</strong> asks to act for you at <strong>{resource}</strong>. It then returns to <code>{redirect}</code>.</p>
+<form method="post" action="/consent">
+<input type="hidden" name="login" value="{login}">
+<button type="submit" name="decision" value="approve">Approve</button>
+<button type="submit" name="decision" value="deny">Deny</button>
+</form>"#
+    );
+    page(StatusCode::OK, "Let it in?", &body)
+}
+
 /// A page that says why it goes no further.
 pub(super) fn refusal(status: StatusCode, reason: &str) -> Response {
     let body = format!(

@@ -7,11 +7,13 @@ use std::{
 
 use mcp_auth::oauth::{CodeChallenge, Timestamp};
 
-use super::server::fresh_token;
+use super::{clients::Client, server::fresh_token};
 
 /// An authorization request whose checks passed.
 #[derive(Clone)]
 pub(super) struct Asked {
+    pub(super) client: String,
+    pub(super) resource: Option<String>,
     pub(super) redirect_uri: String,
     pub(super) state: Option<String>,
     pub(super) nonce: Option<String>,
@@ -32,6 +34,9 @@ struct Code {
 /// One consent of one user, with every token that came of it.
 #[derive(Clone)]
 pub(super) struct Family {
+    pub(super) client: String,
+    /// The audience of its access tokens; without one they are for the API here.
+    pub(super) resource: Option<String>,
     pub(super) user: String,
     pub(super) scope: String,
     pub(super) nonce: Option<String>,
@@ -55,6 +60,9 @@ pub(super) enum Rotation {
 pub(super) struct Records {
     pub(super) redirect_uris: Vec<String>,
     pub(super) auto_sign_in: Option<String>,
+    /// The MCP servers that tokens are issued for.
+    resources: Vec<String>,
+    clients: HashMap<String, Client>,
     logins: HashMap<String, (Asked, Timestamp)>,
     failures: HashMap<String, (u32, Timestamp)>,
     sessions: HashMap<String, (String, Timestamp)>,
@@ -73,6 +81,29 @@ impl Records {
             auto_sign_in,
             ..Self::default()
         }
+    }
+
+    pub(super) fn add_resource(&mut self, resource: &str) {
+        self.resources.push(resource.to_owned());
+    }
+
+    pub(super) fn serves_resources(&self) -> bool {
+        !self.resources.is_empty()
+    }
+
+    pub(super) fn serves(&self, resource: &str) -> bool {
+        self.resources.iter().any(|own| own == resource)
+    }
+
+    pub(super) fn register(&mut self, id: String, client: Client) {
+        if self.clients.len() >= KEPT_CLIENTS {
+            self.clients.clear();
+        }
+        self.clients.insert(id, client);
+    }
+
+    pub(super) fn registered(&self, id: &str) -> Option<Client> {
+        self.clients.get(id).cloned()
     }
 
     /// Keeps a request while its user signs in; the text names it in the login form.
@@ -145,6 +176,7 @@ impl Records {
     pub(super) fn exchange(
         &mut self,
         code: &str,
+        client: &str,
         redirect_uri: Option<&str>,
         proves: impl FnOnce(&CodeChallenge) -> bool,
         now: Timestamp,
@@ -152,6 +184,9 @@ impl Records {
         let Some(record) = self.codes.get_mut(code) else {
             return Exchange::Refused("the code is unknown");
         };
+        if record.asked.client != client {
+            return Exchange::Refused("the code is another client's");
+        }
         if let Some(family) = record.began {
             self.end_family(family);
             return Exchange::Refused("the code was used before");
@@ -169,6 +204,8 @@ impl Records {
             return Exchange::Refused("the code_verifier does not match");
         }
         let granted = Family {
+            client: record.asked.client.clone(),
+            resource: record.asked.resource.clone(),
             user: record.user.clone(),
             scope: record.asked.scope.clone(),
             nonce: record.asked.nonce.clone(),
@@ -179,7 +216,13 @@ impl Records {
     }
 
     /// Uses a refresh token: it is dead at once, and a second use ends its whole family.
-    pub(super) fn rotate(&mut self, token: &str) -> Rotation {
+    pub(super) fn rotate(&mut self, token: &str, client: &str) -> Rotation {
+        let of = self.refresh_tokens.get(token);
+        let of = of.or(self.used_refresh_tokens.get(token));
+        let family = of.and_then(|family| self.families.get(family));
+        if family.is_some_and(|family| family.client != client) {
+            return Rotation::Unknown;
+        }
         if let Some(family) = self.used_refresh_tokens.get(token).copied() {
             self.end_family(family);
             return Rotation::Reused;
@@ -198,9 +241,10 @@ impl Records {
     }
 
     /// Looks a refresh token up without using it.
-    pub(super) fn refresh_family(&self, token: &str) -> Option<(u64, Family)> {
+    pub(super) fn refresh_family(&self, token: &str, client: &str) -> Option<(u64, Family)> {
         let family = self.refresh_tokens.get(token)?;
-        Some((*family, self.families.get(family)?.clone()))
+        let granted = self.families.get(family)?;
+        (granted.client == client).then(|| (*family, granted.clone()))
     }
 
     pub(super) fn issue_access_token(
@@ -214,6 +258,11 @@ impl Records {
         let token = fresh_token();
         self.access_tokens.insert(token.clone(), (family, until));
         token
+    }
+
+    /// Keeps an access token that was signed, so that it counts as issued.
+    pub(super) fn keep_access_token(&mut self, token: String, family: u64, until: Timestamp) {
+        self.access_tokens.insert(token, (family, until));
     }
 
     pub(super) fn issue_refresh_token(&mut self, family: u64) -> String {
@@ -274,3 +323,4 @@ const CODE_LIFETIME: Duration = Duration::from_secs(60);
 /// Wrong passwords that cost no waiting.
 const FREE_FAILURES: u32 = 4;
 const KEPT_FAILURES: usize = 10_000;
+const KEPT_CLIENTS: usize = 10_000;

@@ -8,14 +8,15 @@ use std::{
 
 use axum::{
     Router,
+    response::IntoResponse,
     routing::{get, post},
 };
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use mcp_auth::oauth::{Clock, Random, SystemRandom, Timestamp};
 use url::form_urlencoded;
 
 use super::{
-    authorize, discovery,
+    authorize, clients, discovery,
     faults::{self, Faults},
     id_token::SigningKey,
     login,
@@ -30,6 +31,8 @@ pub(super) struct Server {
     pub(super) client_secret: String,
     pub(super) access_token_lifetime: Duration,
     pub(super) signing_key: SigningKey,
+    /// The certificates of client documents (PEM).
+    pub(super) document_ca: Option<Vec<u8>>,
     clock: Arc<dyn Clock>,
     records: Mutex<Records>,
     observed: Mutex<Observed>,
@@ -44,6 +47,7 @@ impl Server {
         client_secret: String,
         access_token_lifetime: Duration,
         signing_key: SigningKey,
+        document_ca: Option<Vec<u8>>,
         records: Records,
         observed: Observed,
         faults: Faults,
@@ -53,6 +57,7 @@ impl Server {
             client_secret,
             access_token_lifetime,
             signing_key,
+            document_ca,
             clock,
             records: Mutex::new(records),
             observed: Mutex::new(observed),
@@ -122,7 +127,9 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/jwks", get(discovery::jwks))
         .route("/authorize", get(authorize::authorize))
         .route("/login", post(login::login))
-        .route("/token", post(token::token))
+        .route("/consent", post(login::consent))
+        .route("/register", post(clients::register).options(preflight))
+        .route("/token", post(token::token).options(preflight))
         .route(
             "/userinfo",
             get(userinfo::userinfo).post(userinfo::userinfo),
@@ -130,6 +137,19 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/revoke", post(revoke::revoke))
         .route("/_faults", get(faults::show).post(faults::set))
         .with_state(server)
+}
+
+/// Hosts that run in a browser register and redeem from there.
+async fn preflight() -> impl IntoResponse {
+    let allowed = [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "POST, OPTIONS"),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, content-type, *",
+        ),
+    ];
+    (StatusCode::NO_CONTENT, allowed)
 }
 
 /// A fresh unguessable text for codes, tokens and cookies.

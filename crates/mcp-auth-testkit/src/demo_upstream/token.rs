@@ -11,11 +11,12 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use mcp_auth::oauth::{CodeVerifier, constant_time_eq};
+use mcp_auth::oauth::{CodeVerifier, Timestamp, constant_time_eq};
 use serde_json::{Map, Value, json};
 
 use super::{
     broken_body::BrokenBody,
+    clients,
     faults::Faults,
     id_token,
     observed::SeenRequest,
@@ -42,9 +43,12 @@ pub(super) async fn token(
     }
     let answer = respond(&server, &faults, &headers, &parameters);
     let mut response = answer.unwrap_or_else(IntoResponse::into_response);
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    );
     response
 }
 
@@ -88,7 +92,7 @@ pub(super) fn authenticate_client(
     server: &Server,
     headers: &HeaderMap,
     parameters: &[(String, String)],
-) -> Result<(), Refusal> {
+) -> Result<String, Refusal> {
     let by_form = server::first(parameters, "client_secret");
     let (id, secret) = match authorization(headers) {
         Some(_) if by_form.is_some() => {
@@ -106,14 +110,20 @@ pub(super) fn authenticate_client(
             (id.to_owned(), by_form.unwrap_or_default().to_owned())
         }
     };
-    let right = constant_time_eq(secret.as_bytes(), server.client_secret.as_bytes());
-    if id != super::CLIENT_ID || !right {
+    let right = |own: &str| constant_time_eq(secret.as_bytes(), own.as_bytes());
+    let known = if id == super::CLIENT_ID {
+        right(&server.client_secret)
+    } else {
+        let client = server.records().registered(&id);
+        client.is_some_and(|client| right(client.secret.as_deref().unwrap_or_default()))
+    };
+    if !known {
         return Err(Refusal::new(
             "invalid_client",
             "client authentication failed",
         ));
     }
-    Ok(())
+    Ok(id)
 }
 
 pub(super) fn authorization(headers: &HeaderMap) -> Option<String> {
@@ -166,10 +176,12 @@ fn respond(
     if server::repeats(parameters) {
         return Err(Refusal::new("invalid_request", "a parameter came twice"));
     }
-    authenticate_client(server, headers, parameters)?;
+    let client = authenticate_client(server, headers, parameters)?;
+    clients::asked_resource(server, parameters)
+        .map_err(|reason| Refusal::new("invalid_target", reason))?;
     match server::first(parameters, "grant_type") {
-        Some("authorization_code") => exchange(server, faults, parameters),
-        Some("refresh_token") => refresh(server, faults, parameters),
+        Some("authorization_code") => exchange(server, faults, &client, parameters),
+        Some("refresh_token") => refresh(server, faults, &client, parameters),
         Some(_) => Err(Refusal::new("unsupported_grant_type", "not offered here")),
         None => Err(Refusal::new("invalid_request", "grant_type is missing")),
     }
@@ -178,6 +190,7 @@ fn respond(
 fn exchange(
     server: &Server,
     faults: &Faults,
+    client: &str,
     parameters: &[(String, String)],
 ) -> Result<Response, Refusal> {
     let parameter = |name| server::first(parameters, name);
@@ -185,9 +198,13 @@ fn exchange(
     let verifier = CodeVerifier::parse(parameter("code_verifier").unwrap_or_default())
         .map_err(|_| Refusal::new("invalid_grant", "code_verifier is missing or malformed"))?;
     let proves = |challenge: &_| verifier.answers(challenge);
-    let result = server
-        .records()
-        .exchange(code, parameter("redirect_uri"), proves, server.now());
+    let result = server.records().exchange(
+        code,
+        client,
+        parameter("redirect_uri"),
+        proves,
+        server.now(),
+    );
     match result {
         Exchange::Good { family, granted } => {
             Ok(tokens(server, faults, family, &granted, Renewal::First))
@@ -199,6 +216,7 @@ fn exchange(
 fn refresh(
     server: &Server,
     faults: &Faults,
+    client: &str,
     parameters: &[(String, String)],
 ) -> Result<Response, Refusal> {
     let token = server::first(parameters, "refresh_token")
@@ -208,10 +226,13 @@ fn refresh(
     }
     let unknown = Refusal::new("invalid_grant", "the refresh token is not good");
     if faults.no_rotation {
-        let (family, granted) = server.records().refresh_family(token).ok_or(unknown)?;
+        let (family, granted) = server
+            .records()
+            .refresh_family(token, client)
+            .ok_or(unknown)?;
         return Ok(tokens(server, faults, family, &granted, Renewal::Kept));
     }
-    let rotation = server.records().rotate(token);
+    let rotation = server.records().rotate(token, client);
     match rotation {
         Rotation::Good { family, granted } => {
             let response = tokens(server, faults, family, &granted, Renewal::Rotated);
@@ -254,7 +275,7 @@ fn tokens(
     };
 
     let until = now.plus(lifetime);
-    let access_token = server.records().issue_access_token(family, until, now);
+    let access_token = access_token(server, family, granted, until, now);
     put("access_token", json!(access_token));
     put(
         "token_type",
@@ -278,6 +299,35 @@ fn tokens(
         }
     }
     Json(Value::Object(answer)).into_response()
+}
+
+/// Opaque for the API here; signed for an MCP server, which checks it without us (RFC 9068).
+fn access_token(
+    server: &Server,
+    family: u64,
+    granted: &Family,
+    until: Timestamp,
+    now: Timestamp,
+) -> String {
+    let mut records = server.records();
+    let user = User::named(&granted.user);
+    let signed = granted.resource.as_ref().zip(user).and_then(|(resource, user)| {
+        id_token::sign_access_token(
+            &server.signing_key,
+            &json!({
+                "iss": server.issuer, "sub": user.subject, "aud": resource,
+                "client_id": granted.client, "scope": granted.scope, "jti": server::fresh_token(),
+                "iat": now.as_seconds(), "exp": until.as_seconds(),
+            }),
+        )
+    });
+    match signed {
+        Some(token) => {
+            records.keep_access_token(token.clone(), family, until);
+            token
+        }
+        None => records.issue_access_token(family, until, now),
+    }
 }
 
 const ERROR_PAGE: &str =

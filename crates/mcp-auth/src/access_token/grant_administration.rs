@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Grant, Grants, LoadedGrant, grants::is_redeemed};
 use crate::{
+    audit::AuditAction,
     oauth::{ClientId, ResourceIdentifier, Scopes, Timestamp},
     store::{Cursor, IndexName, RecordKey, StoreError},
 };
@@ -295,6 +296,11 @@ impl Grants {
         self.records.remove(key).await?;
         let client = grant.map(|grant| grant.client.as_str());
         tracing::info!(event = "grant_revoked", reason, client);
+        self.audit.record(AuditAction::GrantRevoked, |event| {
+            event.subject = grant.map(|grant| grant.subject.clone());
+            event.client = grant.map(|grant| grant.client.clone());
+            event.reason = Some(reason);
+        });
         Ok(())
     }
 }

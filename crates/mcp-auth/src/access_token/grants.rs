@@ -8,6 +8,7 @@ use std::{
 
 use super::{Grant, GrantHandle, Principal, UpstreamState, upstream_token::GrantUpstream};
 use crate::{
+    audit::{AuditAction, Auditor},
     oauth::{Clock, Issuer, Random, Timestamp},
     store::{IndexName, Insert, Loaded, RecordKey, Records, Replace, StoreError, Version},
     upstream::{Upstream, UpstreamLogin, UpstreamToken},
@@ -20,6 +21,7 @@ pub(crate) struct Grants {
     pub(super) upstream: Arc<dyn Upstream>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
+    pub(crate) audit: Auditor,
     issuer: Arc<str>,
     settings: GrantsSettings,
     pub(super) cache: GrantCache,
@@ -47,12 +49,14 @@ impl Grants {
         settings: GrantsSettings,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
+        audit: Auditor,
     ) -> Arc<Self> {
         Arc::new_cyclic(|itself| Self {
             records,
             upstream,
             clock,
             random,
+            audit,
             issuer: issuer.as_str().into(),
             settings,
             cache: GrantCache::default(),
@@ -114,6 +118,10 @@ impl Grants {
             grant = handle.log_name(),
             "a grant was revoked"
         );
+        self.audit.record(AuditAction::GrantRevoked, |event| {
+            event.grant = Some(handle.log_name());
+            event.reason = Some(reason);
+        });
         Ok(())
     }
 
@@ -127,6 +135,31 @@ impl Grants {
         self.revoke(handle, reason).await?;
         self.tell_upstream([grant]);
         Ok(())
+    }
+
+    /// Writes into the record that a code or refresh token of a grant came again.
+    pub(crate) fn token_reused(&self, handle: &GrantHandle, grant: &Grant, reason: &'static str) {
+        self.audit.record(AuditAction::TokenReused, |event| {
+            event.grant = Some(handle.log_name());
+            event.subject = Some(grant.subject.clone());
+            event.client = Some(grant.client.clone());
+            event.reason = Some(reason);
+        });
+    }
+
+    /// Writes into the record that a client was given access.
+    pub(crate) fn grant_made(&self, handle: &GrantHandle, grant: &Grant) {
+        tracing::info!(
+            event = "grant_made",
+            grant = handle.log_name(),
+            client = grant.client.as_str()
+        );
+        self.audit.record(AuditAction::GrantMade, |event| {
+            event.grant = Some(handle.log_name());
+            event.subject = Some(grant.subject.clone());
+            event.client = Some(grant.client.clone());
+            event.scopes = Some(grant.scopes.clone());
+        });
     }
 
     /// Tells the upstream that these grants, which were just ended, are over: what it held for us is of

@@ -7,10 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    AccessTokenClaims, Grant, SigningKeys, VerifyError,
-    verified_jwts::{VerifiedJwt, VerifiedJwts},
-};
+use super::{AccessTokenClaims, Grant, SigningKeys, VerifyError, verified_tokens::VerifiedTokens};
 use crate::{
     oauth::{
         AccessToken, Issuer, JwkThumbprint, ResourceIdentifier, Timestamp,
@@ -25,7 +22,14 @@ pub(super) struct JwtTokens {
     keys: SigningKeys,
     sealer: Sealer,
     issuer: Issuer,
-    verified: VerifiedJwts,
+    verified: VerifiedTokens<VerifiedJwt>,
+}
+
+/// A JWT with everything verified that does not depend on the request.
+#[derive(Debug, Clone)]
+struct VerifiedJwt {
+    audience: Box<str>,
+    claims: AccessTokenClaims,
 }
 
 /// What we sign (RFC 9068 §2.2); of the user no more than the subject.
@@ -78,7 +82,7 @@ impl JwtTokens {
             keys,
             sealer,
             issuer,
-            verified: VerifiedJwts::default(),
+            verified: VerifiedTokens::default(),
         }
     }
 
@@ -116,12 +120,13 @@ impl JwtTokens {
         resource: &ResourceIdentifier,
         now: Timestamp,
     ) -> Result<AccessTokenClaims, VerifyError> {
-        let name = VerifiedJwts::name(token);
+        let name = VerifiedTokens::<VerifiedJwt>::name(token);
         let verified = match self.verified.get(&name, now) {
             Some(known) => known,
             None => {
                 let verified = self.verify(token, now)?;
-                self.verified.remember(name, &verified, now);
+                let until = verified.claims.expires_at;
+                self.verified.remember(name, verified.clone(), until, now);
                 verified
             }
         };

@@ -11,6 +11,7 @@ mod grant_administration;
 mod grants;
 #[cfg(feature = "authorization-server")]
 mod jwt;
+mod jwt_verifier;
 #[cfg(feature = "authorization-server")]
 mod own_tokens;
 mod principal;
@@ -20,8 +21,7 @@ mod sealed;
 mod signing_keys;
 #[cfg(feature = "authorization-server")]
 mod upstream_token;
-#[cfg(feature = "authorization-server")]
-mod verified_jwts;
+mod verified_tokens;
 mod verifier;
 
 #[cfg(feature = "authorization-server")]
@@ -36,6 +36,7 @@ pub(crate) use grant::{
 pub use grant_administration::{GrantAdministration, GrantPage, GrantSummary};
 #[cfg(feature = "authorization-server")]
 pub(crate) use grants::{Grants, GrantsSettings, LoadedGrant, code_key};
+pub use jwt_verifier::{JwtIssuer, JwtVerifier, JwtVerifierBuilder};
 #[cfg(feature = "authorization-server")]
 pub(crate) use own_tokens::{AccessTokenForm, NotSigned, OwnTokens};
 #[cfg(feature = "authorization-server")]

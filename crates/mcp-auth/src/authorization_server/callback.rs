@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     access_token::{CodeState, Grant, GrantHandle, UpstreamState, code_key},
+    audit::AuditAction,
     net::Causes,
     oauth::{AuthorizationCode, ClientId, CodeVerifier, Form, OAuthErrorCode, Scopes, Timestamp},
     store::{Insert, RecordKey, StoreError},
@@ -85,7 +86,26 @@ pub(super) enum LoginError {
     NotAdmitted(NotAdmitted),
 }
 
+impl LoginError {
+    /// In fixed words.
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Page(_, reason) => reason,
+            Self::Over(code) => code.as_str(),
+            Self::NotAdmitted(refusal) => refusal.reason,
+        }
+    }
+}
+
 impl Pending {
+    /// Whose login it is, if it is a client's.
+    fn client(&self) -> Option<&ClientId> {
+        match self {
+            Self::Client(pending) => Some(pending.request().client()),
+            Self::Visit(_) => None,
+        }
+    }
+
     fn take(server: &AuthorizationServer, handle: &LoginHandle, sent: &HeaderMap) -> Option<Self> {
         PendingAuthorization::take(server, handle, sent)
             .map(|pending| Self::Client(Box::new(pending)))
@@ -166,6 +186,15 @@ impl Callback {
             (Ok(login), Pending::Visit(_)) => connected_apps::enter(server, &login).await,
             (Err(error), _) => Err(error),
         };
+        if let Err(error) = &ended {
+            server
+                .grants
+                .audit
+                .record(AuditAction::LoginRefused, |event| {
+                    event.client = self.pending.client().cloned();
+                    event.reason = Some(error.reason());
+                });
+        }
         let mut response = match (ended, &self.pending) {
             (Ok(response), _) => response,
             (Err(LoginError::Page(kind, reason)), pending) => match pending.without_a_page(kind) {
@@ -325,6 +354,13 @@ async fn let_in(
     let scopes = admitted.inspect_err(|_| server.grants.give_back_unused(login))?;
     let granted = grant(server, asked, login, scopes).await;
     let code = granted.map_err(|error| store_away(&error))?;
+    server
+        .grants
+        .audit
+        .record(AuditAction::LoginFinished, |event| {
+            event.subject = Some(subject.clone());
+            event.client = Some(asked.client().clone());
+        });
     let mut response = asked.succeed(server, &code);
     match (pending.basis(), &server.remembered) {
         (Basis::FromNowOn, Some(all)) => {
@@ -425,10 +461,6 @@ async fn grant(
     {
         return Err(collision());
     }
-    tracing::info!(
-        event = "grant_made",
-        grant = handle.log_name(),
-        client = asked.client().as_str()
-    );
+    server.grants.grant_made(&handle, &grant);
     Ok(code)
 }

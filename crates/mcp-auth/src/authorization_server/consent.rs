@@ -18,6 +18,7 @@ use super::{
     response,
 };
 use crate::{
+    audit::AuditAction,
     net::Causes,
     oauth::{Form, OAuthErrorCode, Timestamp, constant_time_eq, sha256},
     upstream::{UpstreamAuthorization, UpstreamError},
@@ -185,6 +186,13 @@ pub(super) async fn decide(
         }
         Some("deny") => {
             tracing::info!(event = "consent_denied", client = checked.client().as_str());
+            server
+                .grants
+                .audit
+                .record(AuditAction::ConsentDenied, |event| {
+                    event.client = Some(checked.client().clone());
+                    event.scopes = Some(checked.scopes().clone());
+                });
             let mut response = checked.fail(server, OAuthErrorCode::AccessDenied);
             if let Some(remembered) = &server.remembered {
                 remembered.forget(server, request.headers(), &mut response, &checked);
@@ -269,6 +277,15 @@ impl Consented {
                     client = pending.request().client().as_str(),
                     remembered = matches!(pending.basis(), Basis::Before(_))
                 );
+                server
+                    .grants
+                    .audit
+                    .record(AuditAction::ConsentGiven, |event| {
+                        event.client = Some(pending.request().client().clone());
+                        event.scopes = Some(pending.request().scopes().clone());
+                        event.reason =
+                            matches!(pending.basis(), Basis::Before(_)).then_some("as remembered");
+                    });
                 response
             }
             Err(error) => {

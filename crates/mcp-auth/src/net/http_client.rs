@@ -1,8 +1,12 @@
 //! The seam through which everything leaves the process.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
+
+use crate::BuildError;
 
 /// Sends one HTTP request.
 ///
@@ -45,4 +49,19 @@ pub enum HttpError {
     /// The answer is larger than the limit.
     #[error("the answer is too large")]
     TooLarge,
+}
+
+/// The built-in client, for whoever was given none.
+#[cfg(feature = "http-client")]
+pub(crate) fn default_http_client() -> Result<Arc<dyn HttpClient>, BuildError> {
+    Ok(Arc::new(super::ReqwestClient::new()?))
+}
+
+/// There is none.
+#[cfg(not(feature = "http-client"))]
+pub(crate) fn default_http_client() -> Result<Arc<dyn HttpClient>, BuildError> {
+    Err(BuildError::missing(
+        "HTTP client",
+        "give one, or turn the feature `http-client` on",
+    ))
 }

@@ -14,8 +14,6 @@ mod http_client;
 mod public_address;
 #[cfg(feature = "http-client")]
 mod reqwest_client;
-#[cfg(any(feature = "authorization-server", feature = "http-client"))]
-#[cfg_attr(not(feature = "authorization-server"), allow(dead_code))] // nobody counts there
 mod visits;
 
 pub use body::ResponseBody;
@@ -28,8 +26,8 @@ pub use endpoint_set::EndpointSet;
 #[cfg(feature = "http-client")]
 pub use guarded_client::{GuardedClient, GuardedClientBuilder, Resolver};
 pub(crate) use host::{named_authority, names};
+pub(crate) use http_client::default_http_client;
 pub use http_client::{HttpClient, HttpError};
 #[cfg(feature = "http-client")]
 pub use reqwest_client::ReqwestClient;
-#[cfg(any(feature = "authorization-server", feature = "http-client"))]
 pub(crate) use visits::Visits;

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "authorization-server")]
 mod cimd;
+mod dcr_proxy;
 #[cfg(feature = "authorization-server")]
 mod dcr_shim;
 mod endpoints;
@@ -20,6 +21,7 @@ use std::{fmt::Debug, sync::Arc};
 
 #[cfg(feature = "authorization-server")]
 pub use cimd::Cimd;
+pub use dcr_proxy::{DcrProxy, DcrProxyBuilder};
 #[cfg(feature = "authorization-server")]
 pub use dcr_shim::DcrShim;
 pub use endpoints::Endpoints;

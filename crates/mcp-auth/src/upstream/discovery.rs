@@ -1,7 +1,8 @@
-//! The upstream's endpoints: configured, or read from its metadata when first needed.
+//! What an issuer says about itself: its metadata document, and the endpoints in it.
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::UpstreamError;
@@ -11,6 +12,7 @@ use crate::{
 };
 
 /// Where the upstream is spoken to.
+#[cfg(feature = "authorization-server")]
 #[derive(Debug, Clone)]
 pub(super) struct UpstreamEndpoints {
     pub(super) issuer: Option<Issuer>,
@@ -24,39 +26,80 @@ pub(super) struct UpstreamEndpoints {
 
 const MAX_DOCUMENT: usize = 256 * 1024;
 
-/// Reads the metadata of an issuer: RFC 8414 first, then OpenID Connect Discovery.
+/// An issuer's metadata document, as it was published.
+#[derive(Debug, Clone)]
+pub(crate) struct IssuerDocument(Map<String, Value>);
+
+impl IssuerDocument {
+    /// Reads the metadata of an issuer: RFC 8414 first, then OpenID Connect Discovery.
+    pub(crate) async fn read(
+        http: &dyn HttpClient,
+        issuer: &Issuer,
+    ) -> Result<Self, UpstreamError> {
+        let mut last = UpstreamError::Outage("no metadata document");
+        for url in well_known_urls(issuer) {
+            let request = Request::get(&url)
+                .header("accept", "application/json")
+                .body(Bytes::new());
+            let request = request.map_err(|_| UpstreamError::Refused("its issuer makes no URL"))?;
+            match http.send(request, MAX_DOCUMENT).await {
+                Ok(answer) if answer.status() == StatusCode::OK => {
+                    return Self::parse(answer.body(), issuer);
+                }
+                Ok(answer) if answer.status().is_server_error() => {
+                    last = UpstreamError::Outage("its metadata answers 5xx")
+                }
+                Ok(_) => {}
+                Err(HttpError::NotSent(source)) => return Err(UpstreamError::NotReached(source)),
+                Err(_) => last = UpstreamError::Outage("its metadata gives no answer"),
+            }
+        }
+        Err(last)
+    }
+
+    fn parse(document: &[u8], issuer: &Issuer) -> Result<Self, UpstreamError> {
+        let document: Map<String, Value> =
+            serde_json::from_slice(document).map_err(|_| NO_METADATA)?;
+        // RFC 8414 §3.3: the document must name the issuer it was asked for, byte for byte.
+        match document.get("issuer").and_then(Value::as_str) {
+            None => Err(NO_METADATA),
+            Some(named) if named == issuer.as_str() => Ok(Self(document)),
+            Some(_) => Err(UpstreamError::Refused("its metadata names another issuer")),
+        }
+    }
+
+    /// What it says of an authorization server.
+    pub(crate) fn metadata(&self) -> Result<AuthorizationServerMetadata, UpstreamError> {
+        let document = Value::Object(self.0.clone());
+        serde_json::from_value(document).map_err(|_| NO_METADATA)
+    }
+
+    /// An endpoint that it names, if the way there is secure.
+    pub(crate) fn endpoint(&self, member: &str) -> Option<&str> {
+        let endpoint = self.0.get(member).and_then(Value::as_str);
+        endpoint.filter(|endpoint| is_secure(endpoint))
+    }
+
+    /// All of it.
+    pub(crate) fn into_members(self) -> Map<String, Value> {
+        self.0
+    }
+}
+
+const NO_METADATA: UpstreamError = UpstreamError::Outage("its metadata is not a metadata document");
+
+/// The endpoints of a provider that people sign in at.
+#[cfg(feature = "authorization-server")]
 pub(super) async fn discover(
     http: &dyn HttpClient,
     issuer: &Issuer,
 ) -> Result<UpstreamEndpoints, UpstreamError> {
-    let mut last = UpstreamError::Outage("no metadata document");
-    for url in well_known_urls(issuer) {
-        let request = Request::get(&url)
-            .header("accept", "application/json")
-            .body(Bytes::new());
-        let request = request.map_err(|_| UpstreamError::Refused("its issuer makes no URL"))?;
-        match http.send(request, MAX_DOCUMENT).await {
-            Ok(answer) if answer.status() == StatusCode::OK => {
-                return endpoints(answer.body(), issuer);
-            }
-            Ok(answer) if answer.status().is_server_error() => {
-                last = UpstreamError::Outage("its metadata answers 5xx")
-            }
-            Ok(_) => {}
-            Err(HttpError::NotSent(source)) => return Err(UpstreamError::NotReached(source)),
-            Err(_) => last = UpstreamError::Outage("its metadata gives no answer"),
-        }
-    }
-    Err(last)
+    endpoints(&IssuerDocument::read(http, issuer).await?)
 }
 
-fn endpoints(document: &[u8], issuer: &Issuer) -> Result<UpstreamEndpoints, UpstreamError> {
-    let metadata: AuthorizationServerMetadata = serde_json::from_slice(document)
-        .map_err(|_| UpstreamError::Outage("its metadata is not a metadata document"))?;
-    // RFC 8414 §3.3: the document must name the issuer it was asked for, byte for byte.
-    if metadata.issuer != *issuer {
-        return Err(UpstreamError::Refused("its metadata names another issuer"));
-    }
+#[cfg(feature = "authorization-server")]
+fn endpoints(document: &IssuerDocument) -> Result<UpstreamEndpoints, UpstreamError> {
+    let metadata = document.metadata()?;
     let userinfo = metadata.userinfo_endpoint.ok_or(UpstreamError::Refused(
         "its metadata names no userinfo_endpoint",
     ))?;
@@ -84,7 +127,7 @@ fn endpoints(document: &[u8], issuer: &Issuer) -> Result<UpstreamEndpoints, Upst
 }
 
 /// RFC 8414 §2: https, or http on loopback, which is what an issuer is.
-pub(super) fn is_secure(endpoint: &str) -> bool {
+pub(crate) fn is_secure(endpoint: &str) -> bool {
     let origin = endpoint.split(['?', '#']).next().unwrap_or_default();
     Issuer::parse(origin).is_ok()
 }
@@ -106,7 +149,7 @@ fn well_known_urls(issuer: &Issuer) -> Vec<String> {
     urls
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "authorization-server"))]
 mod tests {
     use super::*;
 
@@ -127,33 +170,18 @@ mod tests {
     // PX-13
     #[test]
     fn refuses_metadata_of_another_issuer() {
-        let document = |issuer: &str, token: &str| {
-            serde_json::json!({"issuer": issuer, "authorization_endpoint": "https://h.example/a", "token_endpoint": token,
-                "userinfo_endpoint": "https://h.example/u"})
-            .to_string()
-        };
         let issuer = Issuer::parse("https://h.example").unwrap();
-        assert!(
-            endpoints(
-                document("https://h.example", "https://h.example/t").as_bytes(),
-                &issuer
-            )
-            .is_ok()
-        );
-        assert!(
-            endpoints(
-                document("https://h.example/", "https://h.example/t").as_bytes(),
-                &issuer
-            )
-            .is_err()
-        );
-        assert!(
-            endpoints(
-                document("https://h.example", "http://h.example/t").as_bytes(),
-                &issuer
-            )
-            .is_err()
-        );
-        assert!(endpoints(b"<html>", &issuer).is_err());
+        let read = |named: &str, token: &str| {
+            let document = serde_json::json!({
+                "issuer": named, "authorization_endpoint": "https://h.example/a",
+                "token_endpoint": token, "userinfo_endpoint": "https://h.example/u",
+            });
+            let document = IssuerDocument::parse(document.to_string().as_bytes(), &issuer)?;
+            endpoints(&document)
+        };
+        assert!(read("https://h.example", "https://h.example/t").is_ok());
+        assert!(read("https://h.example/", "https://h.example/t").is_err());
+        assert!(read("https://h.example", "http://h.example/t").is_err());
+        assert!(IssuerDocument::parse(b"<html>", &issuer).is_err());
     }
 }

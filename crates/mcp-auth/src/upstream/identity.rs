@@ -40,6 +40,7 @@ impl UpstreamIdentity {
     }
 
     /// The user's name here, unique among all upstreams for ever: the namespace, `|`, the subject.
+    #[cfg(feature = "authorization-server")]
     pub(crate) fn full_subject(&self) -> String {
         format!("{}|{}", self.namespace, self.subject)
     }

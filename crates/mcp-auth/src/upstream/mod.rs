@@ -2,16 +2,26 @@
 
 mod discovery;
 mod identity;
+mod issuer_keys;
+#[cfg(feature = "authorization-server")]
 mod oauth_upstream;
+#[cfg(feature = "authorization-server")]
 mod presets;
+#[cfg(feature = "authorization-server")]
 mod revocation;
+#[cfg(feature = "authorization-server")]
 mod token_request;
+#[cfg(feature = "authorization-server")]
 mod userinfo;
 
 use async_trait::async_trait;
 
+pub(crate) use discovery::{IssuerDocument, is_secure};
 pub use identity::UpstreamIdentity;
+pub(crate) use issuer_keys::{IssuerKeys, KeysError, KnownKeys};
+#[cfg(feature = "authorization-server")]
 pub use oauth_upstream::{OAuthUpstream, OAuthUpstreamBuilder};
+#[cfg(feature = "authorization-server")]
 pub use presets::{
     Audience, Fact, MetadataForm, Offer, Placeholder, PlaceholderKind, Preset,
     PresetClientAuthentication, PresetPlace, PresetTier,

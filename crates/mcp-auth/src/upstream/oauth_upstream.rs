@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     BuildError,
-    net::HttpClient,
+    net::{HttpClient, default_http_client},
     oauth::{
         AuthorizationCode, ClientSecret, Clock, CodeVerifier, Issuer, RefreshToken, SystemClock,
         Timestamp,
@@ -456,19 +456,6 @@ impl OAuthUpstreamBuilder {
             display_host: host,
         })
     }
-}
-
-#[cfg(feature = "http-client")]
-fn default_http_client() -> Result<Arc<dyn HttpClient>, BuildError> {
-    Ok(Arc::new(crate::net::ReqwestClient::new()?))
-}
-
-#[cfg(not(feature = "http-client"))]
-fn default_http_client() -> Result<Arc<dyn HttpClient>, BuildError> {
-    Err(BuildError::missing(
-        "HTTP client",
-        "give one, or turn the feature `http-client` on",
-    ))
 }
 
 #[cfg(test)]

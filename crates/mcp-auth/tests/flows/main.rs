@@ -8,6 +8,7 @@
 )]
 
 mod access_tokens;
+mod audit;
 mod clock_jumps;
 mod corrupt_records;
 mod grant_administration;

@@ -42,6 +42,7 @@ pub(super) async fn redeem(
         once.spend(server).await?;
         if state.redeemed {
             let reason = "its code was used twice";
+            server.grants.token_reused(&handle, &loaded.value, reason);
             server
                 .grants
                 .revoke_and_tell(&handle, loaded.value, reason)

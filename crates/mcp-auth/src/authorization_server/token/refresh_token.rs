@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     access_token::{Grant, LoadedGrant, RefreshState},
+    audit::AuditAction,
     authorization_server::Lifetimes,
     oauth::{Form, JwkThumbprint, OAuthErrorCode, Scopes, Timestamp},
     store::Replace,
@@ -67,9 +68,12 @@ pub(super) async fn redeem(
                     return Ok(granted);
                 }
             }
-            Turn::Again => return Ok(granted(asked, loaded.value, loaded.expires_at)),
+            Turn::Again => return Ok(granted(server, asked, loaded.value, loaded.expires_at)),
             Turn::Reuse => {
                 let reason = "an old refresh token was used again";
+                server
+                    .grants
+                    .token_reused(&token.handle, &loaded.value, reason);
                 server
                     .grants
                     .revoke_and_tell(&token.handle, loaded.value, reason)
@@ -225,18 +229,32 @@ async fn advance(
         .replace(&token.handle, loaded.version, &grant, expires_at)
         .await?
     {
-        Replace::Replaced => Ok(Some(granted(asked, grant, expires_at))),
+        Replace::Replaced => Ok(Some(granted(server, asked, grant, expires_at))),
         Replace::Conflict => Ok(None),
     }
 }
 
-fn granted(asked: Asked<'_>, grant: Grant, grant_expires_at: Timestamp) -> Granted {
+fn granted(
+    server: &AuthorizationServer,
+    asked: Asked<'_>,
+    grant: Grant,
+    grant_expires_at: Timestamp,
+) -> Granted {
     let Asked {
         token,
         narrowed,
         key,
     } = asked;
     tracing::info!(event = "token_refreshed", grant = token.handle.log_name());
+    server
+        .grants
+        .audit
+        .record(AuditAction::TokenRefreshed, |event| {
+            event.grant = Some(token.handle.log_name());
+            event.subject = Some(grant.subject.clone());
+            event.client = Some(grant.client.clone());
+            event.scopes = Some(narrowed.as_ref().unwrap_or(&grant.scopes).clone());
+        });
     Granted {
         handle: token.handle,
         refresh_token: grant

@@ -75,11 +75,7 @@ pub(super) async fn grant(
         server.grants.revoke(&handle, reason).await?;
         return Err(TokenError::REGISTRATION_ENDED);
     }
-    tracing::info!(
-        event = "grant_made",
-        grant = handle.log_name(),
-        client = client.id().as_str()
-    );
+    server.grants.grant_made(&handle, &grant);
     Ok(Granted {
         handle,
         grant,

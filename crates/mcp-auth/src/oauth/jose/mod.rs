@@ -6,6 +6,7 @@
 mod algorithm;
 mod compact;
 mod jwk;
+mod jwk_set;
 mod thumbprint;
 
 pub(crate) use algorithm::SigningAlgorithm;
@@ -15,4 +16,5 @@ pub(crate) use compact::{Compact, NotVerified};
 pub(crate) use jwk::{JwkMembers, VerifyingKey};
 #[cfg(feature = "authorization-server")]
 pub(crate) use jwk::{PublicJwk, point};
+pub(crate) use jwk_set::JwkSet;
 pub use thumbprint::JwkThumbprint;

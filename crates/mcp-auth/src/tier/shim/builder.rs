@@ -14,6 +14,7 @@ use super::ShimTier;
 use crate::{
     BuildError,
     access_token::{AccessTokenForm, Dpop, GrantsSettings, SigningKeys},
+    audit::AuditSink,
     authorization_server::{
         Admission, AdmitEveryone, ConsentRule, EnterpriseIssuer, IntrospectionClient, Lifetimes,
         RateLimits, UnknownScopes,
@@ -73,6 +74,7 @@ pub struct ShimBuilder<T> {
     remembered_consent: Option<Duration>,
     unknown_scopes: UnknownScopes,
     connected_apps: bool,
+    audit: Option<Arc<dyn AuditSink>>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     tier: PhantomData<fn() -> T>,
@@ -122,6 +124,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             remembered_consent: None,
             unknown_scopes: UnknownScopes::Dropped,
             connected_apps: false,
+            audit: None,
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             tier: PhantomData,
@@ -233,6 +236,13 @@ impl<T: ShimTier> ShimBuilder<T> {
     /// Without rate limits, for example where a reverse proxy has them.
     pub fn without_rate_limits(mut self) -> Self {
         self.limits = RateLimits::off();
+        self
+    }
+
+    /// With a record of every login, consent, grant, refresh, reuse, revocation and step-up; none by
+    /// default.
+    pub fn with_audit(mut self, sink: Arc<dyn AuditSink>) -> Self {
+        self.audit = Some(sink);
         self
     }
 

@@ -6,6 +6,7 @@ use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
     access_token::{Grants, OwnTokens, ProofTarget, ProofVerifier, SigningKeys},
+    audit::Auditor,
     authorization_server::{
         AuthorizationServer, ConnectedApps, ConsentRule, Introspection, Limits, Proofs,
         PushedRequests, RememberedConsents, pages::BuiltInPages, paths,
@@ -71,6 +72,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             self.grants,
             Arc::clone(&self.clock),
             Arc::clone(&self.random),
+            Auditor::new(self.audit.clone(), Arc::clone(&self.clock)),
         );
         let key_set = self.signing_keys.as_ref().map(SigningKeys::published);
         let key_set = key_set.unwrap_or_else(|| serde_json::json!({ "keys": [] }));

@@ -1,0 +1,253 @@
+//! Setting up a [`DcrProxy`].
+
+use std::sync::Arc;
+
+use super::{DcrProxy, Mirror, registration_relay::RegistrationRelay, requirements};
+use crate::{
+    BuildError,
+    access_token::{JwtIssuer, JwtVerifier, TokenVerifier},
+    net::{HttpClient, default_http_client},
+    oauth::{
+        AuthorizationServerMetadata, Clock, Issuer, PublicUrl, RedirectUri, ResourceIdentifier,
+        Scopes, SystemClock,
+    },
+    resource_server::{ResourceServer, ResourceServerBuilder, ResourceServers, ScopeHierarchy},
+    upstream::{IssuerDocument, UpstreamError},
+};
+
+/// Sets up a [`DcrProxy`].
+#[derive(Debug)]
+#[must_use]
+pub struct DcrProxyBuilder {
+    public_url: PublicUrl,
+    issuer: Issuer,
+    path: String,
+    further_paths: Vec<String>,
+    required_scopes: Scopes,
+    scopes_supported: Option<Scopes>,
+    hierarchy: ScopeHierarchy,
+    allowed_origins: Vec<String>,
+    relayed: Option<Vec<String>>,
+    plain_jwts: bool,
+    verifier: Option<Arc<dyn TokenVerifier>>,
+    http: Option<Arc<dyn HttpClient>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl DcrProxyBuilder {
+    pub(super) fn new(public_url: PublicUrl, issuer: Issuer) -> Self {
+        Self {
+            public_url,
+            issuer,
+            path: "/mcp".to_owned(),
+            further_paths: Vec::new(),
+            required_scopes: Scopes::empty(),
+            scopes_supported: None,
+            hierarchy: ScopeHierarchy::none(),
+            allowed_origins: Vec::new(),
+            relayed: None,
+            plain_jwts: false,
+            verifier: None,
+            http: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// The MCP endpoint's path; `/mcp` otherwise.
+    pub fn with_mcp_path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// With one more MCP endpoint on this origin: a resource of its own, whose tokens open no other.
+    pub fn with_resource(mut self, path: impl Into<String>) -> Self {
+        self.further_paths.push(path.into());
+        self
+    }
+
+    /// The scopes that every request needs; none by default. The provider must know them.
+    pub fn with_required_scopes(mut self, scopes: Scopes) -> Self {
+        self.required_scopes = scopes;
+        self
+    }
+
+    /// The scopes in the protected resource metadata, which hosts ask the provider for; by default those
+    /// that every request needs.
+    pub fn with_scopes_supported(mut self, scopes: Scopes) -> Self {
+        self.scopes_supported = Some(scopes);
+        self
+    }
+
+    /// Which broader scopes imply narrower ones.
+    pub fn with_scope_hierarchy(mut self, hierarchy: ScopeHierarchy) -> Self {
+        self.hierarchy = hierarchy;
+        self
+    }
+
+    /// Further origins that browsers may call from, such as `https://app.example.com`.
+    pub fn with_allowed_origins<S: Into<String>>(
+        mut self,
+        origins: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.allowed_origins
+            .extend(origins.into_iter().map(Into::into));
+        self
+    }
+
+    /// For a provider whose access tokens do not say that they are some (`typ: at+jwt`, RFC 9068 §2.1):
+    /// see [`JwtIssuer::with_plain_jwts`].
+    pub const fn with_plain_jwts(mut self) -> Self {
+        self.plain_jwts = true;
+        self
+    }
+
+    /// With another verifier in place of the provider's keys, for one whose tokens are opaque.
+    pub fn with_verifier(mut self, verifier: Arc<dyn TokenVerifier>) -> Self {
+        self.verifier = Some(verifier);
+        self
+    }
+
+    /// Lets hosts of revision 2025-03-26, which know no other place, register at this origin: what they
+    /// send is handed on to the provider if each of its redirect URIs is one of these. `http` on loopback
+    /// matches with any port. Off by default; later hosts register at the provider itself.
+    ///
+    /// # Security
+    ///
+    /// The provider sees this server register clients of strangers; the list is what stands between
+    /// them and its users' codes.
+    pub fn relay_registration<S: Into<String>>(
+        mut self,
+        redirect_uris: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.relayed = Some(redirect_uris.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// With another HTTP client than the built-in one.
+    pub fn with_http_client(mut self, http: Arc<dyn HttpClient>) -> Self {
+        self.http = Some(http);
+        self
+    }
+
+    /// With another clock than the system's.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Reads the provider's metadata, checks that MCP hosts can sign in there, and makes the tier.
+    ///
+    /// # Errors
+    ///
+    /// When the metadata cannot be read, or the provider lacks what MCP needs: the error says what, and
+    /// which tier to use instead. Also when an argument cannot be used.
+    pub async fn discover(mut self) -> Result<DcrProxy, BuildError> {
+        let http = match self.http.take() {
+            Some(http) => http,
+            None => default_http_client()?,
+        };
+        let read = IssuerDocument::read(&*http, &self.issuer).await;
+        let document = read.map_err(|error| self.no_metadata(&error))?;
+        let metadata = document.metadata();
+        let metadata = metadata.map_err(|error| self.no_metadata(&error))?;
+        let verifier = self.verifier(&metadata, &http)?;
+        let main = self.resource_server(&self.path, &verifier)?;
+        let further = self.further_paths.iter();
+        let further: Result<Vec<_>, _> = further
+            .map(|path| self.resource_server(path, &verifier))
+            .collect();
+        let servers = ResourceServers::new(main, further?)?;
+        let resources: Vec<&ResourceIdentifier> =
+            servers.iter().map(ResourceServer::resource).collect();
+        requirements::check(&metadata, &resources)?;
+        let relay = self.relay(&metadata, http)?;
+        let mirror = Mirror::new(document.into_members(), &self.public_url, relay)?;
+        Ok(DcrProxy {
+            servers,
+            mirror: Arc::new(mirror),
+        })
+    }
+
+    fn no_metadata(&self, error: &UpstreamError) -> BuildError {
+        let reason = format!(
+            "cannot be used as an authorization server: {error} ({})",
+            self.issuer
+        );
+        BuildError::argument("upstream issuer", reason)
+    }
+
+    fn verifier(
+        &mut self,
+        metadata: &AuthorizationServerMetadata,
+        http: &Arc<dyn HttpClient>,
+    ) -> Result<Arc<dyn TokenVerifier>, BuildError> {
+        if let Some(verifier) = self.verifier.take() {
+            return Ok(verifier);
+        }
+        let Some(jwks_uri) = &metadata.jwks_uri else {
+            return Err(BuildError::missing(
+                "verifier",
+                "the upstream publishes no keys (jwks_uri), so its tokens can only be introspected (RFC 7662): give a verifier that does it (with_verifier), or use DcrShim",
+            ));
+        };
+        let mut issuer = JwtIssuer::with_jwks_uri(self.issuer.clone(), jwks_uri.as_str());
+        if self.plain_jwts {
+            issuer = issuer.with_plain_jwts();
+        }
+        let verifier = JwtVerifier::builder(issuer)
+            .with_http_client(Arc::clone(http))
+            .with_clock(Arc::clone(&self.clock))
+            .build()?;
+        Ok(Arc::new(verifier))
+    }
+
+    fn resource_server(
+        &self,
+        path: &str,
+        verifier: &Arc<dyn TokenVerifier>,
+    ) -> Result<ResourceServer, BuildError> {
+        let server: ResourceServerBuilder =
+            ResourceServer::builder(self.public_url.clone(), path, Arc::clone(verifier));
+        let supported = self.scopes_supported.as_ref();
+        server
+            .with_issuer(self.issuer.clone())
+            .with_required_scopes(self.required_scopes.clone())
+            .with_scopes_supported(supported.unwrap_or(&self.required_scopes).clone())
+            .with_scope_hierarchy(self.hierarchy.clone())
+            .with_allowed_origins(self.allowed_origins.iter().cloned())
+            .build()
+    }
+
+    fn relay(
+        &self,
+        metadata: &AuthorizationServerMetadata,
+        http: Arc<dyn HttpClient>,
+    ) -> Result<Option<RegistrationRelay>, BuildError> {
+        const ARGUMENT: &str = "relayed redirect URIs";
+        let Some(relayed) = &self.relayed else {
+            return Ok(None);
+        };
+        if relayed.is_empty() {
+            return Err(BuildError::missing(
+                ARGUMENT,
+                "name at least one: who may return anywhere may collect anybody's code",
+            ));
+        }
+        let parsed: Result<Vec<_>, _> = relayed.iter().map(|uri| RedirectUri::parse(uri)).collect();
+        let allowed = parsed.map_err(|error| BuildError::argument(ARGUMENT, error.to_string()))?;
+        let Some(endpoint) = metadata.registration_endpoint.clone() else {
+            return Err(BuildError::argument(
+                ARGUMENT,
+                "the upstream has no registration endpoint to hand anything on to: leave them out",
+            ));
+        };
+        if self.path == "/register" || self.further_paths.iter().any(|path| path == "/register") {
+            return Err(BuildError::argument(
+                "path",
+                "/register is where relayed registrations come: name another",
+            ));
+        }
+        let clock = Arc::clone(&self.clock);
+        Ok(Some(RegistrationRelay::new(endpoint, allowed, http, clock)))
+    }
+}
