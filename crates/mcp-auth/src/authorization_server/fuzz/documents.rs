@@ -14,6 +14,7 @@ use http::{Extensions, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use super::{ISSUER, ring};
 use crate::{
     access_token::{GrantAdministration, Grants, GrantsSettings},
+    audit::Auditor,
     authorization_server::clients::{
         Client, ClientDocuments, ClientResolver, document::DocumentContext,
     },
@@ -70,6 +71,7 @@ static GRANTS: LazyLock<GrantAdministration> = LazyLock::new(|| {
         settings,
         Arc::new(Still),
         random,
+        Auditor::new(None, Arc::new(Still)),
     ))
 });
 
