@@ -76,7 +76,7 @@ pub(crate) use host::is_origin;
 pub use layer::ResourceServerLayer;
 pub use operations::OperationScopes;
 #[cfg(feature = "rmcp")]
-pub(crate) use operations::{Operation, PROMPTS_GET, RESOURCES_READ, TOOLS_CALL};
+pub(crate) use operations::{PROMPTS_GET, RESOURCES_READ, TOOLS_CALL};
 pub use refusal::Refusal;
 pub use scopes::ScopeHierarchy;
 pub use server::ResourceServer;

@@ -59,11 +59,11 @@ enum Named {
 
 /// One thing that a message asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Operation {
+pub(super) struct Operation {
     /// The method, as `tools/call`.
-    pub(crate) method: Box<str>,
+    pub(super) method: Box<str>,
     /// The name of the tool or prompt, or the URI, where the method has one.
-    pub(crate) name: Option<Box<str>>,
+    pub(super) name: Option<Box<str>>,
 }
 
 impl OperationScopes {
@@ -138,15 +138,6 @@ impl OperationScopes {
             scopes,
         });
         self
-    }
-}
-
-impl Operation {
-    pub(crate) fn new(method: impl Into<Box<str>>, name: Option<&str>) -> Self {
-        Self {
-            method: method.into(),
-            name: name.map(Into::into),
-        }
     }
 }
 
