@@ -7,7 +7,7 @@
 //! Run: `cargo run --example remote_dcr`
 //!
 //! You should see the MCP URL and how to connect a host to it. Point one there: it opens your
-//! browser, you approve, sign in, and call `whoami`; `sign_guest_book` makes it
+//! browser, you approve, sign in, and call `whoami`; `write_guest_book` makes it
 //! ask you for one more scope. With curl you can follow the first steps:
 //!
 //! ```text
@@ -82,7 +82,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
 
     // The authentication: a tier, its upstream, what the environment says.
     let guest_book = Scopes::parse("guestbook:write")?;
-    let operations = OperationScopes::new().with_tool("sign_guest_book", guest_book);
+    let operations = OperationScopes::new().with_tool("write_guest_book", guest_book);
     let mut tier = DcrShim::builder(environment.public_url().clone(), upstream.clone())
         .with_scopes(Scopes::parse("mcp:tools guestbook:write")?)
         .with_operation_scopes(operations)
@@ -220,9 +220,9 @@ impl Tools {
     }
 
     #[tool(
-        description = "Signs the guest book in your name; the host has to ask you for that first"
+        description = "Writes your name into the guest book; the host has to ask you for that first"
     )]
-    async fn sign_guest_book(&self, principal: Principal) -> String {
+    async fn write_guest_book(&self, principal: Principal) -> String {
         let mut guests = self.guests.lock().await;
         guests.insert(principal.subject().to_owned());
         guests

@@ -121,7 +121,7 @@ async function drive({ name, command: [program, ...args] }, mcpUrl, wire, wait =
   try {
     const report = await output(program, [...args, path.join(here, 'browser.mjs'), mcpUrl, wire, ...(wait ? [String(wait)] : [])], env);
     if (!PROTOCOL[wire].test(report.protocol)) throw new Error(`spoke ${report.protocol} where the ${wire} wire was asked for`);
-    for (const tool of ['whoami', 'upstream_profile', ...(stepUp ? ['whoami_after', 'sign_guest_book'] : wait ? ['again'] : [])]) {
+    for (const tool of ['whoami', 'upstream_profile', ...(stepUp ? ['whoami_after', 'write_guest_book'] : wait ? ['again'] : [])]) {
       if (!report[tool]?.includes(SUBJECT)) throw new Error(`${tool} does not name ${SUBJECT}: ${report[tool]}`);
     }
     if (stepUp) steppedUp(report);

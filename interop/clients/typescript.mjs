@@ -2,7 +2,7 @@
 //   node typescript.mjs BROWSER MCP_URL legacy|modern [SECONDS_BEFORE_A_SECOND_CALL|step-up]
 // Contract of every client here: the program BROWSER is run with the authorization URL; the last line of
 // stdout is JSON with protocol, whoami, upstream_profile and, after the wait, again and refreshed; with
-// step-up asked (the scopes it went to ask the user for), whoami_after and sign_guest_book. With
+// step-up asked (the scopes it went to ask the user for), whoami_after and write_guest_book. With
 // INTEROP_CLIENT_DOCUMENT, a URL, the client names itself by that document.
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -26,12 +26,12 @@ const report = {
 if (wait === 'step-up') {
   // The client library asks for what the refusal names, and leaves the user's part to the application.
   redirect.again();
-  const refused = await call('sign_guest_book').then(() => undefined, error => error);
+  const refused = await call('write_guest_book').then(() => undefined, error => error);
   if (!(refused instanceof UnauthorizedError)) throw new Error(`the guest book was not refused: ${refused}`);
   report.asked = provider.authorizationUrl.searchParams.get('scope');
   await approve();
   report.whoami_after = await call('whoami');
-  report.sign_guest_book = await call('sign_guest_book');
+  report.write_guest_book = await call('write_guest_book');
 }
 if (Number(wait) > 0) {
   const before = provider.tokens().access_token;

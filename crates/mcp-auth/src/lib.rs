@@ -91,6 +91,7 @@ mod pages {
         dcr_proxy: "docs/tiers/dcr-proxy.md",
         cimd: "docs/tiers/cimd.md",
         dpop: "docs/dpop.md",
+        scopes: "docs/scopes.md",
         flows: "docs/flows.md",
         environment: "docs/environment.md",
         hosts: "docs/hosts.md",

@@ -71,8 +71,8 @@ async fn main() -> Outcome<()> {
                 json!(call(&client, "whoami").await?),
             );
             report.insert(
-                "sign_guest_book".to_owned(),
-                json!(call(&client, "sign_guest_book").await?),
+                "write_guest_book".to_owned(),
+                json!(call(&client, "write_guest_book").await?),
             );
         }
     }
@@ -148,7 +148,7 @@ async fn step_up_for(
     redirect: &TcpListener,
 ) -> Outcome<String> {
     let refusal = match client
-        .call_tool(CallToolRequestParams::new("sign_guest_book"))
+        .call_tool(CallToolRequestParams::new("write_guest_book"))
         .await
     {
         Ok(_) => return Err("the guest book was signed without its scope".into()),

@@ -227,6 +227,7 @@ async fn refuses_what_is_no_message() {
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":["whoami"]}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"Name":"whoami"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"name":"whoami"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":7}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"everything"},"result":{}}"#,
     ] {
         let answer = post(server, "strong", body).await;
@@ -305,6 +306,7 @@ async fn what_is_no_operation_needs_what_every_request_needs() {
         r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.to_owned(),
         r#"{"jsonrpc":"2.0","id":1,"result":{"method":"tools/call","name":"whoami"}}"#.to_owned(),
         r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"x"}}"#.to_owned(),
+        call("resources/subscribe", json!({})),
         call("no/such/method", json!({"name": "whoami"})),
         call("tools/list", json!({})),
     ] {
