@@ -123,6 +123,16 @@ impl OAuthUpstream {
         Ok(builder.with_scopes(chosen.preset.scopes.iter().copied()))
     }
 
+    /// The issuer of a known provider; none for one that has no metadata document.
+    pub(crate) fn issuer_of_preset(preset: &str) -> Result<Option<Issuer>, BuildError> {
+        match Chosen::parse(preset)?.place()? {
+            FilledPlace::Issuer(issuer) => Issuer::parse(&issuer)
+                .map(Some)
+                .map_err(|error| BuildError::argument("upstream preset", error.to_string())),
+            FilledPlace::Endpoints { .. } => Ok(None),
+        }
+    }
+
     /// Where the provider says who a token speaks for (OpenID Connect Core §5.3).
     ///
     /// # Errors

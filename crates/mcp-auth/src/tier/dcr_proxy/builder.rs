@@ -14,6 +14,8 @@ use crate::{
     resource_server::{ResourceServer, ResourceServerBuilder, ResourceServers, ScopeHierarchy},
     upstream::{IssuerDocument, UpstreamError},
 };
+#[cfg(feature = "authorization-server")]
+use crate::tier::Environment;
 
 /// Sets up a [`DcrProxy`].
 #[derive(Debug)]
@@ -51,6 +53,36 @@ impl DcrProxyBuilder {
             http: None,
             clock: Arc::new(SystemClock),
         }
+    }
+
+    /// With what the environment says: the scopes, the first of which every request needs, and the
+    /// allowed origins.
+    ///
+    /// # Errors
+    ///
+    /// When it names another public origin than this builder, or sets what only an authorization server
+    /// of our own has.
+    #[cfg(feature = "authorization-server")]
+    pub fn with_environment(mut self, environment: &Environment) -> Result<Self, BuildError> {
+        if *environment.public_url() != self.public_url {
+            return Err(BuildError::argument(
+                "MCP_AUTH_PUBLIC_URL",
+                "is not the origin this tier was made for",
+            ));
+        }
+        if let Some(name) = environment.of_authorization_server() {
+            return Err(BuildError::argument(
+                name,
+                "means nothing here, where the upstream issues the tokens: unset it",
+            ));
+        }
+        if let Some(scopes) = &environment.scopes {
+            self.required_scopes = scopes.iter().take(1).cloned().collect();
+            self.scopes_supported = Some(scopes.clone());
+        }
+        self.allowed_origins
+            .extend(environment.allowed_origins.iter().cloned());
+        Ok(self)
     }
 
     /// The MCP endpoint's path; `/mcp` otherwise.

@@ -143,6 +143,9 @@ impl<T: ShimTier> ShimBuilder<T> {
                 "is not the origin this tier was made for",
             ));
         }
+        if environment.key_ring.is_none() {
+            environment.require_loopback("a key that ends with the process (no MCP_AUTH_KEY)")?;
+        }
         self.key_ring = environment.key_ring.clone().or(self.key_ring);
         self.signing_keys = environment.signing_keys.clone().or(self.signing_keys);
         self.token_form = environment.token_form.unwrap_or(self.token_form);
