@@ -8,7 +8,8 @@
 //! Run: `cargo run --example remote_cimd`
 //!
 //! You should see the MCP URL and how to connect a host to it. Point one there that has such a
-//! document, Claude Code for example: it opens your browser, you approve, sign in, and call `whoami`.
+//! document, Claude Code for example: it opens your browser, you approve, sign in, and call `whoami`; `write_guest_book` makes it
+//! ask you for one more scope.
 //! With curl you can follow the first steps:
 //!
 //! ```text
@@ -25,14 +26,18 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // it talks to whoever started it
 
-use std::{error::Error, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet, error::Error, net::SocketAddr, process::ExitCode, sync::Arc,
+    time::Duration,
+};
 
 use axum::{Router, extract::ConnectInfo, extract::Request, middleware::map_request};
 use mcp_auth::{
     BuildError, Cimd, Environment, Principal, Tier,
     net::{HttpClient, ReqwestClient},
-    oauth::ClientSecret,
-    rmcp::server_config,
+    oauth::{ClientSecret, Scopes},
+    resource_server::OperationScopes,
+    rmcp::{scoped, server_config},
     store::{MemoryStore, Store},
     upstream::OAuthUpstream,
 };
@@ -51,9 +56,9 @@ use rmcp::{
     },
 };
 
-use tokio::signal::ctrl_c;
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::{signal::ctrl_c, sync::Mutex};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -79,7 +84,11 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let store = store(&environment).await?;
 
     // The authentication: a tier, its upstream, what the environment says.
+    let guest_book = Scopes::parse("guestbook:write")?;
+    let operations = OperationScopes::new().with_tool("write_guest_book", guest_book);
     let mut tier = Cimd::builder(environment.public_url().clone(), upstream.clone())
+        .with_scopes(Scopes::parse("mcp:tools guestbook:write")?)
+        .with_operation_scopes(operations)
         .with_environment(&environment)?
         .with_store(store);
     if environment.approves_without_asking() {
@@ -88,7 +97,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let tier = tier.build()?;
 
     // The MCP server as it would be without authentication.
-    let tools = Tools::new(upstream)?;
+    let tools = scoped(&tier, Tools::new(upstream)?).with_full_lists();
     let sessions = Arc::new(LocalSessionManager::default());
     let mcp = StreamableHttpService::new(move || Ok(tools.clone()), sessions, server_config(&tier));
 
@@ -175,11 +184,12 @@ fn opened<S: Store + 'static>(store: Result<S, BuildError>) -> Result<Arc<dyn St
     Ok(Arc::new(store?))
 }
 
-/// Two tools that know who is calling.
+/// Three tools that know who is calling.
 #[derive(Debug, Clone)]
 struct Tools {
     upstream: Arc<OAuthUpstream>,
     http: ReqwestClient,
+    guests: Arc<Mutex<BTreeSet<String>>>,
     tool_router: ToolRouter<Self>,
 }
 
@@ -190,6 +200,7 @@ impl Tools {
         Ok(Self {
             upstream,
             http,
+            guests: Arc::default(),
             tool_router,
         })
     }
@@ -209,6 +220,19 @@ impl Tools {
         self.profile(&principal)
             .await
             .map_err(|error| error.to_string())
+    }
+
+    #[tool(
+        description = "Writes your name into the guest book; the host has to ask you for that first"
+    )]
+    async fn write_guest_book(&self, principal: Principal) -> String {
+        let mut guests = self.guests.lock().await;
+        guests.insert(principal.subject().to_owned());
+        guests
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     async fn profile(&self, principal: &Principal) -> Result<String, Box<dyn Error>> {

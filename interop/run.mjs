@@ -31,6 +31,8 @@ const programs = build();
 const conformance = new Conformance({ cache, log, expectedFile: path.join(here, 'expected.txt') });
 await against('remote_dcr', {}, [
   ...eachClient((client, wire) => [`${client.name}/${wire}`, mcpUrl => drive(client, mcpUrl, wire)]),
+  ...eachClient((client, wire) => [`step-up/${client.name}/${wire}`, mcpUrl => drive(client, mcpUrl, wire, 'step-up')])
+    .filter(([name]) => !name.includes('python')),
   ['login/deny', deny],
   ...['', '2025-11-25', '2026-07-28'].map(version =>
     [`conformance/authorization/${version || 'default'}`, mcpUrl => conformance.authorization(mcpUrl, version)]),
@@ -105,9 +107,10 @@ async function row(name, body) {
   }
 }
 
-/** One client program, from the MCP URL to both tools' results; with `wait`, once more after the token's expiry. */
+/** One client program, from the MCP URL to both tools' results; with `wait`, once more after the token's expiry, or with a step-up. */
 async function drive({ name, command: [program, ...args] }, mcpUrl, wire, wait = 0, document = undefined) {
   if (!program || !existsSync(program)) throw new CannotRun(`${name} is not installed`);
+  const stepUp = wait === 'step-up';
   const visits = path.join(log, `visits-${randomBytes(6).toString('hex')}`);
   const env = {
     ...process.env,
@@ -118,17 +121,29 @@ async function drive({ name, command: [program, ...args] }, mcpUrl, wire, wait =
   try {
     const report = await output(program, [...args, path.join(here, 'browser.mjs'), mcpUrl, wire, ...(wait ? [String(wait)] : [])], env);
     if (!PROTOCOL[wire].test(report.protocol)) throw new Error(`spoke ${report.protocol} where the ${wire} wire was asked for`);
-    for (const tool of ['whoami', 'upstream_profile', ...(wait ? ['again'] : [])]) {
+    for (const tool of ['whoami', 'upstream_profile', ...(stepUp ? ['whoami_after', 'write_guest_book'] : wait ? ['again'] : [])]) {
       if (!report[tool]?.includes(SUBJECT)) throw new Error(`${tool} does not name ${SUBJECT}: ${report[tool]}`);
     }
-    if (wait && !report.refreshed) throw new Error('the access token is still the first one');
+    if (stepUp) steppedUp(report);
+    else if (wait && !report.refreshed) throw new Error('the access token is still the first one');
     const client = JSON.parse(report.whoami).client;
     if (document ? client !== document : client.startsWith('https:')) throw new Error(`came as the client ${client}`);
     const logins = readFileSync(visits, 'utf8').trim().split('\n').length;
-    if (logins !== 1) throw new Error(`${logins} visits to the browser where one login was due`);
-    return `protocol ${report.protocol}${wait ? ', refreshed without the browser' : ''}`;
+    const due = stepUp ? 2 : 1;
+    if (logins !== due) throw new Error(`${logins} visits to the browser where ${due} were due`);
+    return `protocol ${report.protocol}${stepUp ? `, asked for ${report.asked}` : wait ? ', refreshed without the browser' : ''}`;
   } finally {
     rmSync(visits, { force: true });
+  }
+}
+
+/** The first token lacks a scope; the second has it beside all that the first had. */
+function steppedUp(report) {
+  const [before, after] = [report.whoami, report.whoami_after].map(said => JSON.parse(said).scopes.split(' '));
+  if (before.includes('guestbook:write')) throw new Error(`the first token already had ${before}`);
+  for (const scope of [...before, 'guestbook:write']) {
+    if (!report.asked.split(' ').includes(scope)) throw new Error(`asked for ${report.asked} without ${scope}`);
+    if (!after.includes(scope)) throw new Error(`the second token has ${after} without ${scope}`);
   }
 }
 

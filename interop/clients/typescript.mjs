@@ -1,7 +1,8 @@
 // The official TypeScript client, from the MCP URL to tool results.
-//   node typescript.mjs BROWSER MCP_URL legacy|modern [SECONDS_BEFORE_A_SECOND_CALL]
+//   node typescript.mjs BROWSER MCP_URL legacy|modern [SECONDS_BEFORE_A_SECOND_CALL|step-up]
 // Contract of every client here: the program BROWSER is run with the authorization URL; the last line of
-// stdout is JSON with protocol, whoami, upstream_profile and, after the wait, again and refreshed. With
+// stdout is JSON with protocol, whoami, upstream_profile and, after the wait, again and refreshed; with
+// step-up asked (the scopes it went to ask the user for), whoami_after and write_guest_book. With
 // INTEROP_CLIENT_DOCUMENT, a URL, the client names itself by that document.
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -22,6 +23,16 @@ const report = {
   whoami: await call('whoami'),
   upstream_profile: await call('upstream_profile')
 };
+if (wait === 'step-up') {
+  // The client library asks for what the refusal names, and leaves the user's part to the application.
+  redirect.again();
+  const refused = await call('write_guest_book').then(() => undefined, error => error);
+  if (!(refused instanceof UnauthorizedError)) throw new Error(`the guest book was not refused: ${refused}`);
+  report.asked = provider.authorizationUrl.searchParams.get('scope');
+  await approve();
+  report.whoami_after = await call('whoami');
+  report.write_guest_book = await call('write_guest_book');
+}
 if (Number(wait) > 0) {
   const before = provider.tokens().access_token;
   await new Promise(resolve => setTimeout(resolve, Number(wait) * 1000));
@@ -38,11 +49,15 @@ async function connect() {
   } catch (error) {
     if (!(error instanceof UnauthorizedError)) throw error;
   }
+  await approve();
+  return attempt();
+}
+
+async function approve() {
   await promisify(execFile)(browser, [provider.authorizationUrl.href]);
   const response = await redirect.response;
   if (response.get('state') !== provider.sentState) throw new Error('the response carries another state');
   await newTransport().finishAuth(response);
-  return attempt();
 }
 
 async function attempt() {
@@ -90,13 +105,14 @@ function memoryProvider(redirectUrl) {
 
 async function listenForRedirect() {
   let answered;
-  const response = new Promise(resolve => { answered = resolve; });
+  const redirect = { again() { this.response = new Promise(resolve => { answered = resolve; }); } };
+  redirect.again();
   const server = http.createServer((request, reply) => {
     reply.end('You can close this page.');
     answered(new URL(request.url, mcpUrl).searchParams);
   });
   await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
-  return { url: `http://127.0.0.1:${server.address().port}/callback`, response };
+  return Object.assign(redirect, { url: `http://127.0.0.1:${server.address().port}/callback` });
 }
 
 /** The entry file of a package in the cache. */

@@ -92,6 +92,7 @@ mod pages {
         dcr_proxy: "docs/tiers/dcr-proxy.md",
         cimd: "docs/tiers/cimd.md",
         dpop: "docs/dpop.md",
+        scopes: "docs/scopes.md",
         flows: "docs/flows.md",
         environment: "docs/environment.md",
         hosting: "docs/hosting.md",

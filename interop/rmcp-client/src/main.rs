@@ -1,6 +1,6 @@
 //! rmcp's own client and its own OAuth, from the MCP URL to tool results.
 //!
-//! `interop-rmcp BROWSER MCP_URL legacy|modern [SECONDS_BEFORE_A_SECOND_CALL]`; the contract is the one
+//! `interop-rmcp BROWSER MCP_URL legacy|modern [SECONDS_BEFORE_A_SECOND_CALL|step-up]`; the contract is the one
 //! that `interop/clients/typescript.mjs` states.
 #![allow(clippy::print_stdout, reason = "the report is this program's output")]
 
@@ -10,11 +10,14 @@ use oauth2::TokenResponse as _;
 use rmcp::{
     RoleClient,
     model::{CallToolRequestParams, ClientConfig, ContentBlock, ProtocolVersion},
-    service::{ClientLifecycleMode, ClientServiceExt, RunningService},
+    service::{ClientLifecycleMode, ClientServiceExt, RunningService, ServiceError},
     transport::{
         StreamableHttpClientTransport,
-        auth::{AuthClient, AuthorizationManager, AuthorizationRequest, OAuthState},
-        streamable_http_client::StreamableHttpClientTransportConfig,
+        auth::{
+            AuthClient, AuthorizationCallback, AuthorizationManager, AuthorizationRequest,
+            OAuthState,
+        },
+        streamable_http_client::{InsufficientScopeError, StreamableHttpClientTransportConfig},
     },
 };
 use serde_json::json;
@@ -39,10 +42,15 @@ async fn main() -> Outcome<()> {
         Some("legacy") => false,
         _ => return Err("the third argument is the wire: legacy or modern".into()),
     };
-    let wait: u64 = args.next().map_or(Ok(0), |seconds| seconds.parse())?;
+    let fourth = args.next();
+    let step_up = fourth.as_deref() == Some("step-up");
+    let wait: u64 = fourth
+        .filter(|_| !step_up)
+        .map_or(Ok(0), |seconds| seconds.parse())?;
 
     let challenge = challenge(&mcp_url, modern).await?;
-    let manager = log_in(&browser, &mcp_url, challenge).await?;
+    let redirect = TcpListener::bind("127.0.0.1:0").await?;
+    let manager = log_in(&browser, &mcp_url, challenge, &redirect).await?;
     let http = AuthClient::new(reqwest::Client::builder().build()?, manager);
     let transport = StreamableHttpClientTransport::with_client(http.clone(), config(&mcp_url));
     let client = ClientConfig::default()
@@ -54,6 +62,20 @@ async fn main() -> Outcome<()> {
         "whoami": call(&client, "whoami").await?,
         "upstream_profile": call(&client, "upstream_profile").await?,
     });
+    if step_up {
+        let asked = step_up_for(&client, &http, &browser, &redirect).await?;
+        if let Some(report) = report.as_object_mut() {
+            report.insert("asked".to_owned(), json!(asked));
+            report.insert(
+                "whoami_after".to_owned(),
+                json!(call(&client, "whoami").await?),
+            );
+            report.insert(
+                "write_guest_book".to_owned(),
+                json!(call(&client, "write_guest_book").await?),
+            );
+        }
+    }
     if wait > 0 {
         let before = held_token(&http).await?;
         sleep(Duration::from_secs(wait)).await;
@@ -87,8 +109,12 @@ async fn challenge(mcp_url: &str, modern: bool) -> Outcome<String> {
     }
 }
 
-async fn log_in(browser: &str, mcp_url: &str, challenge: String) -> Outcome<AuthorizationManager> {
-    let redirect = TcpListener::bind("127.0.0.1:0").await?;
+async fn log_in(
+    browser: &str,
+    mcp_url: &str,
+    challenge: String,
+    redirect: &TcpListener,
+) -> Outcome<AuthorizationManager> {
     let origin = format!("http://{}", redirect.local_addr()?);
     let mut request = AuthorizationRequest::new(format!("{origin}/callback"))
         .with_client_name("Interop rmcp")
@@ -104,13 +130,57 @@ async fn log_in(browser: &str, mcp_url: &str, challenge: String) -> Outcome<Auth
     login.start_authorization(request).await?;
 
     let authorization_url = login.get_authorization_url().await?;
-    let ((), target) = tokio::try_join!(visit(browser, &authorization_url), redirected(&redirect))?;
+    let ((), target) = tokio::try_join!(visit(browser, &authorization_url), redirected(redirect))?;
     login
         .handle_callback_url(&format!("{origin}{target}"))
         .await?;
     login
         .into_authorization_manager()
         .ok_or_else(|| "the login did not end in a token".into())
+}
+
+/// Calls a tool that the token is too weak for, and asks the user for what the refusal names; that is
+/// the answer.
+async fn step_up_for(
+    client: &RunningService<RoleClient, ClientConfig>,
+    http: &AuthClient<reqwest::Client>,
+    browser: &str,
+    redirect: &TcpListener,
+) -> Outcome<String> {
+    let refusal = match client
+        .call_tool(CallToolRequestParams::new("write_guest_book"))
+        .await
+    {
+        Ok(_) => return Err("the guest book was signed without its scope".into()),
+        Err(refusal) => refusal,
+    };
+    let ServiceError::TransportSend(transport) = &refusal else {
+        return Err(format!("no refusal by the transport: {refusal}").into());
+    };
+    let mut cause: Option<&(dyn Error + 'static)> = Some(transport.error.as_ref());
+    let asked = loop {
+        let Some(error) = cause else {
+            return Err(format!("no 403 in: {refusal}").into());
+        };
+        if let Some(insufficient) = error.downcast_ref::<InsufficientScopeError>() {
+            break insufficient
+                .get_required_scope()
+                .ok_or("the refusal names no scope")?;
+        }
+        cause = error.source();
+    };
+    let manager = http.auth_manager.lock().await;
+    let authorization_url = manager.request_scope_upgrade(asked).await?;
+    let ((), target) = tokio::try_join!(visit(browser, &authorization_url), redirected(redirect))?;
+    let callback = AuthorizationCallback::from_redirect_url(&format!("http://127.0.0.1{target}"))?;
+    manager
+        .exchange_code_for_token_with_issuer(
+            &callback.code,
+            &callback.csrf_token,
+            callback.issuer.as_deref(),
+        )
+        .await?;
+    Ok(asked.to_owned())
 }
 
 async fn visit(browser: &str, authorization_url: &str) -> Outcome<()> {

@@ -3,6 +3,7 @@
 mod body;
 mod causes;
 mod client_address;
+mod collect;
 mod cors;
 mod empty;
 mod endpoint_set;
@@ -20,6 +21,7 @@ pub use body::ResponseBody;
 pub(crate) use body::Watch;
 pub(crate) use causes::Causes;
 pub use client_address::{ClientAddress, TrustedProxies};
+pub(crate) use collect::collect;
 pub(crate) use cors::{open_to_everyone, preflight_for_everyone};
 pub(crate) use empty::empty;
 pub use endpoint_set::EndpointSet;

@@ -9,7 +9,8 @@ use http::HeaderName;
 use super::session_records::SessionRecords;
 use super::{
     ResourceServer, ScopeHierarchy, challenge::Challenges, dpop::Proofs, host::HostPolicy,
-    metadata, refusal::CorrelationIds, server::Settings, session::SessionBinding,
+    metadata, operations::OperationScopes, refusal::CorrelationIds, server::Settings,
+    session::SessionBinding,
 };
 #[cfg(all(feature = "authorization-server", feature = "rmcp"))]
 use crate::store::Records;
@@ -31,6 +32,8 @@ pub struct ResourceServerBuilder {
     required_scopes: Scopes,
     scopes_supported: Option<Scopes>,
     hierarchy: ScopeHierarchy,
+    operations: Option<OperationScopes>,
+    max_body: usize,
     allowed_origins: Vec<String>,
     credential_header: Option<HeaderName>,
     session_sealer: Option<Sealer>,
@@ -51,6 +54,8 @@ impl ResourceServerBuilder {
             required_scopes: Scopes::empty(),
             scopes_supported: None,
             hierarchy: ScopeHierarchy::default(),
+            operations: None,
+            max_body: 4 * 1024 * 1024,
             allowed_origins: Vec::new(),
             credential_header: None,
             session_sealer: None,
@@ -86,6 +91,23 @@ impl ResourceServerBuilder {
     /// Which broader scopes imply narrower ones.
     pub fn with_scope_hierarchy(mut self, hierarchy: ScopeHierarchy) -> Self {
         self.hierarchy = hierarchy;
+        self
+    }
+
+    /// Which operations need more scopes than every request does.
+    ///
+    /// With this the body of every call is read before the service behind the layer sees it, and what
+    /// it asks for is decided on. A token without the scopes is answered 403 with all that are needed.
+    pub fn with_operation_scopes(mut self, operations: OperationScopes) -> Self {
+        self.operations = Some(operations);
+        self
+    }
+
+    /// The largest body, in bytes, that is read to decide on an operation; 4 MiB by default.
+    ///
+    /// It counts only together with [`Self::with_operation_scopes`].
+    pub const fn with_max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
         self
     }
 
@@ -157,6 +179,9 @@ impl ResourceServerBuilder {
                 "offline_access is between client and authorization server; no request needs it",
             ));
         }
+        if let Some(operations) = &self.operations {
+            operations.check()?;
+        }
         let credential_header = check_credential_header(self.credential_header)?;
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let sealer = self.session_sealer.unwrap_or_else(|| {
@@ -197,6 +222,8 @@ impl ResourceServerBuilder {
             verifier: self.verifier,
             required_scopes: self.required_scopes,
             hierarchy: self.hierarchy,
+            operations: self.operations,
+            max_body: self.max_body,
             credential_header,
             metadata,
             stream_check: self.stream_check,
@@ -247,6 +274,6 @@ fn check_credential_header(name: Option<HeaderName>) -> Result<Option<HeaderName
     }
 }
 
-fn is_offline_access(scope: &Scope) -> bool {
+pub(super) fn is_offline_access(scope: &Scope) -> bool {
     scope.as_str() == "offline_access"
 }

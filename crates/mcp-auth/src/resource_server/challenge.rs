@@ -9,7 +9,8 @@ use crate::{
     oauth::{OAuthErrorCode, Scopes},
 };
 
-/// Every challenge of one resource, built once: nothing from a request can get into them.
+/// Every challenge of one resource, built once but for the scopes of a token that is too weak, which come
+/// from the policy and the token: nothing from a request can get into them.
 #[derive(Debug)]
 pub(super) struct Challenges {
     /// None where every token has to be bound to a key.
@@ -20,10 +21,11 @@ pub(super) struct Challenges {
 /// The challenges of one scheme.
 #[derive(Debug)]
 struct SchemeChallenges {
+    scheme: Scheme,
+    metadata_url: Option<Box<str>>,
     bare: HeaderValue,
     invalid_token: HeaderValue,
     invalid_request: HeaderValue,
-    insufficient_scope: HeaderValue,
     invalid_proof: HeaderValue,
     use_nonce: HeaderValue,
     unavailable: HeaderValue,
@@ -31,15 +33,15 @@ struct SchemeChallenges {
 
 /// Which challenge a refusal is answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub(super) enum Challenge<'a> {
     /// Nothing was sent: no `error`, which a host would take for a broken token (RFC 6750 §3.1).
     Bare,
     /// The token is not good.
     InvalidToken,
     /// Two credentials at once.
     InvalidRequest,
-    /// The token is good but too weak; all needed scopes are named at once.
-    InsufficientScope,
+    /// The token is good but too weak; all scopes to ask for are named at once.
+    InsufficientScope(&'a Scopes),
     /// The proof of possession is not good.
     InvalidProof,
     /// The proof of possession needs a nonce of ours.
@@ -69,17 +71,15 @@ impl Challenges {
     /// a missing or refused credential the other says that it is there (RFC 9449 §7.1).
     pub(super) fn of(
         &self,
-        challenge: Challenge,
+        challenge: Challenge<'_>,
         used: Scheme,
     ) -> impl Iterator<Item = HeaderValue> {
         let header = |challenges: &Option<SchemeChallenges>, scheme| {
             let challenges = challenges.as_ref()?;
             if scheme == used || self.is_alone() {
-                return Some(challenges.of(challenge));
+                return challenges.of(challenge);
             }
-            challenge
-                .is_unauthorized()
-                .then(|| challenges.of(Challenge::Bare))
+            challenge.is_unauthorized().then(|| challenges.bare.clone())
         };
         let both = [
             header(&self.bearer, Scheme::Bearer),
@@ -93,7 +93,7 @@ impl Challenges {
     }
 }
 
-impl Challenge {
+impl Challenge<'_> {
     /// Whether another credential might do, under whichever scheme.
     const fn is_unauthorized(self) -> bool {
         matches!(
@@ -112,27 +112,33 @@ impl SchemeChallenges {
         use OAuthErrorCode as Code;
         let build = |code, scopes| challenge(scheme, metadata_url, code, scopes);
         Ok(Self {
+            scheme,
+            metadata_url: metadata_url.map(Into::into),
             bare: build(None, Some(scopes))?,
             invalid_token: build(Some(Code::InvalidToken), Some(scopes))?,
             invalid_request: build(Some(Code::InvalidRequest), None)?,
-            insufficient_scope: build(Some(Code::InsufficientScope), Some(scopes))?,
             invalid_proof: build(Some(Code::InvalidDpopProof), None)?,
             use_nonce: build(Some(Code::UseDpopNonce), None)?,
             unavailable: build(None, None)?,
         })
     }
 
-    fn of(&self, challenge: Challenge) -> HeaderValue {
-        let built = match challenge {
+    /// None only for scopes that fit into no header.
+    fn of(&self, asked: Challenge<'_>) -> Option<HeaderValue> {
+        let built = match asked {
             Challenge::Bare => &self.bare,
             Challenge::InvalidToken => &self.invalid_token,
             Challenge::InvalidRequest => &self.invalid_request,
-            Challenge::InsufficientScope => &self.insufficient_scope,
+            Challenge::InsufficientScope(scopes) => {
+                let code = Some(OAuthErrorCode::InsufficientScope);
+                let url = self.metadata_url.as_deref();
+                return challenge(self.scheme, url, code, Some(scopes)).ok();
+            }
             Challenge::InvalidProof => &self.invalid_proof,
             Challenge::UseNonce => &self.use_nonce,
             Challenge::Unavailable => &self.unavailable,
         };
-        built.clone()
+        Some(built.clone())
     }
 }
 
@@ -173,7 +179,7 @@ mod tests {
 
     const URL: &str = "https://h.example/.well-known/oauth-protected-resource/mcp";
 
-    fn headers(dpop: Option<Dpop>, challenge: Challenge, used: Scheme) -> Vec<String> {
+    fn headers(dpop: Option<Dpop>, challenge: Challenge<'_>, used: Scheme) -> Vec<String> {
         let scopes = Scopes::parse("mcp:tools files:read").unwrap();
         let challenges = Challenges::new(Some(URL), &scopes, dpop).unwrap();
         let headers = challenges.of(challenge, used);
@@ -229,7 +235,12 @@ mod tests {
             nonce[1].starts_with("DPoP error=\"use_dpop_nonce\""),
             "{nonce:?}"
         );
-        let weak = headers(accepted, Challenge::InsufficientScope, Scheme::Dpop);
+        let scopes = Scopes::parse("mcp:tools").unwrap();
+        let weak = headers(
+            accepted,
+            Challenge::InsufficientScope(&scopes),
+            Scheme::Dpop,
+        );
         assert!(weak.len() == 1 && weak[0].starts_with("DPoP error=\"insufficient_scope\""));
         let required = headers(
             Some(Dpop::required()),

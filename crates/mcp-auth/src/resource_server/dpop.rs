@@ -74,6 +74,7 @@ impl ResourceServer {
             _ => Ok(Verified {
                 principal,
                 proof: None,
+                body: None,
             }),
         }
     }
@@ -106,6 +107,7 @@ impl ResourceServer {
         Ok(Verified {
             principal,
             proof: Some(proof),
+            body: None,
         })
     }
 

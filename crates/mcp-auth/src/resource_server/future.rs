@@ -67,6 +67,7 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
     ) -> Self
     where
         S: Clone,
+        B: From<Bytes>,
     {
         let state = match arrival.admit(verified, &mut request) {
             Ok(Passed::Every(admitted)) => State::Inner {
@@ -135,6 +136,7 @@ impl<S: Service<Request<B>>, B> State<S, B> {
 impl<S, B, R> Future for ResponseFuture<S, B>
 where
     S: Service<Request<B>, Response = Response<R>>,
+    B: From<Bytes>,
 {
     type Output = Result<Response<ResponseBody<R>>, S::Error>;
 

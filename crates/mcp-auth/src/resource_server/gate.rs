@@ -8,28 +8,35 @@
 //! | 3 | exactly one credential, well formed | 401, 400 |
 //! | 4 | the verifier accepts it for our resource | 401, 503 |
 //! | 5 | it came as it was issued: by itself, or with a proof of the key that it is bound to | 401, 503 |
-//! | 6 | a session id is the principal's own | 404 |
-//! | 7 | the scopes are enough | 403 |
-//! | 8 | its proof, if it came with one, was not used before | 401, 503 |
+//! | 6 | with a policy for operations: its body can be read | 408, 413 |
+//! | 7 | a session id is the principal's own | 404 |
+//! | 8 | with a policy for operations: its body is a message, and its headers say the same | 400 |
+//! | 9 | the scopes are enough | 403 |
+//! | 10 | its proof, if it came with one, was not used before | 401, 503 |
 
 use std::{pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    Method, Request, Response, StatusCode,
+    HeaderMap, Method, Request, Response, StatusCode,
     header::{AUTHORIZATION, PROXY_AUTHORIZATION},
 };
+use http_body::Body;
 
 use super::{
-    Refusal, ResourceServer, cors,
+    Refusal, ResourceServer,
+    builder::is_offline_access,
+    cors,
     dpop::{DPOP, PresentedProof},
     header::{Credential, Scheme, credential, scheme},
     host::AllowedOrigin,
+    operations::{self, Malformed},
     watch,
 };
 use crate::{
     access_token::{CheckedProof, Principal, VerifyError},
-    net::{Causes, ResponseBody},
+    net::{Causes, ResponseBody, collect},
+    oauth::Scopes,
 };
 
 /// A request that passed checks 1 to 3: what it needs from here on.
@@ -49,9 +56,11 @@ pub(super) struct Verified {
     pub(super) principal: Principal,
     /// The proof it came with, which is used up when everything else is right.
     pub(super) proof: Option<CheckedProof>,
+    /// Its body, where that decides.
+    pub(super) body: Option<Bytes>,
 }
 
-/// Where a request is after checks 1 to 7.
+/// Where a request is after checks 1 to 9.
 pub(super) enum Passed {
     /// It came without a proof: there is nothing left to check.
     Every(Admitted),
@@ -59,7 +68,7 @@ pub(super) enum Passed {
     ButOne(Spending),
 }
 
-/// Check 8. `Err` is an answer.
+/// Check 10. `Err` is an answer.
 pub(super) type Spending =
     Pin<Box<dyn Future<Output = Result<Admitted, Box<Response<Bytes>>>> + Send>>;
 
@@ -137,12 +146,49 @@ impl Arrival {
         }
     }
 
-    /// Checks 6 and 7; takes everything from the request that the inner service must not see.
+    /// Whether its body decides on it: there is a policy, and the method is one with a body.
+    pub(super) fn reads_body(&self, method: &Method) -> bool {
+        let without = [Method::GET, Method::HEAD, Method::DELETE];
+        self.server.0.operations.is_some() && !without.contains(method)
+    }
+
+    /// Checks 4 to 6.
+    pub(super) fn verify_and_read<B>(
+        &self,
+        body: B,
+    ) -> impl Future<Output = Result<Verified, Refusal>> + Send + use<B>
+    where
+        B: Body + Send,
+        B::Data: Send,
+    {
+        let now = self.verify_now();
+        let verify = now.is_none().then(|| self.verify());
+        let most = self.server.0.max_body;
+        async move {
+            let mut verified = match (now, verify) {
+                (Some(verified), _) => verified?,
+                (None, Some(verify)) => verify.await?,
+                (None, None) => return Err(Refusal::InvalidToken("not verified")),
+            };
+            let body = collect(body, most, BODY_DEADLINE).await;
+            verified.body = Some(body.map_err(|status| match status {
+                StatusCode::PAYLOAD_TOO_LARGE => Refusal::BodyTooLarge,
+                StatusCode::REQUEST_TIMEOUT => Refusal::BodyTooSlow,
+                _ => Refusal::MalformedMessage("the body ended early"),
+            })?);
+            Ok(verified)
+        }
+    }
+
+    /// Checks 7 to 9; takes everything from the request that the inner service must not see.
     pub(super) fn admit<B>(
         self,
         verified: Result<Verified, Refusal>,
         request: &mut Request<B>,
-    ) -> Result<Passed, Box<Response<Bytes>>> {
+    ) -> Result<Passed, Box<Response<Bytes>>>
+    where
+        B: From<Bytes>,
+    {
         let Self {
             server,
             origin,
@@ -151,7 +197,14 @@ impl Arrival {
             opens_stream,
         } = self;
         match examine(&server, verified, request) {
-            Ok(Verified { principal, proof }) => {
+            Ok(Verified {
+                principal,
+                proof,
+                body,
+            }) => {
+                if let Some(body) = body {
+                    *request.body_mut() = body.into();
+                }
                 request.extensions_mut().insert(principal.clone());
                 let admitted = Admitted {
                     server,
@@ -221,11 +274,13 @@ fn examine<B>(
     let verified = verified?;
     let principal = &verified.principal;
     settings.sessions.inward(request.headers_mut(), principal)?;
-    if !settings
-        .hierarchy
-        .satisfies(principal.scopes(), &settings.required_scopes)
-    {
-        return Err(Refusal::InsufficientScope);
+    let needed = match &verified.body {
+        None => None,
+        Some(body) => Some(needed(server, request.headers(), body)?),
+    };
+    let needed = needed.as_ref().unwrap_or(&settings.required_scopes);
+    if !settings.hierarchy.satisfies(principal.scopes(), needed) {
+        return Err(Refusal::InsufficientScope(to_ask_for(needed, principal)));
     }
     // What is gone here, a tool can neither log nor pass on.
     let headers = request.headers_mut();
@@ -236,6 +291,36 @@ fn examine<B>(
         headers.remove(name);
     }
     Ok(verified)
+}
+
+/// The scopes that all messages of a body need together.
+fn needed(server: &ResourceServer, headers: &HeaderMap, body: &[u8]) -> Result<Scopes, Refusal> {
+    let messages = operations::read(body).map_err(|malformed| match malformed {
+        Malformed::Json => Refusal::MalformedMessage("the body is no JSON"),
+        Malformed::Shape => Refusal::MalformedMessage("the body is no JSON-RPC message"),
+    })?;
+    if !operations::agree(headers, &messages) {
+        return Err(Refusal::HeaderMismatch);
+    }
+    let operations = messages.iter().flat_map(|message| &message.operations);
+    let needed = operations.flat_map(|operation| {
+        let scopes = server.needed_scopes(&operation.method, operation.name.as_deref());
+        scopes.iter().cloned().collect::<Vec<_>>()
+    });
+    let required = server.0.required_scopes.iter().cloned();
+    Ok(required.chain(needed).collect())
+}
+
+/// What a new token has to have: the scopes that are needed, and then those that the old one has, so
+/// that a host which asks for exactly this loses nothing.
+fn to_ask_for(needed: &Scopes, principal: &Principal) -> Scopes {
+    let mut granted: Vec<_> = principal.scopes().iter().collect();
+    granted.retain(|scope| !is_offline_access(scope));
+    granted.sort();
+    let room = Scopes::MAX_SCOPES.saturating_sub(needed.iter().count());
+    granted.retain(|scope| !needed.contains(scope));
+    let granted = granted.into_iter().take(room);
+    needed.iter().chain(granted).cloned().collect()
 }
 
 pub(super) fn refusal_of(server: &ResourceServer, error: VerifyError) -> Refusal {
@@ -255,6 +340,9 @@ pub(super) fn refusal_of(server: &ResourceServer, error: VerifyError) -> Refusal
         }
     }
 }
+
+/// For how long whoever sends a body that decides may take.
+const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
 /// When to try again after the store was away.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(2);

@@ -59,6 +59,7 @@ mod header;
 mod host;
 mod layer;
 mod metadata;
+mod operations;
 mod refusal;
 mod scopes;
 mod server;
@@ -73,6 +74,9 @@ pub use builder::ResourceServerBuilder;
 pub use future::ResponseFuture;
 pub(crate) use host::is_origin;
 pub use layer::ResourceServerLayer;
+pub use operations::OperationScopes;
+#[cfg(feature = "rmcp")]
+pub(crate) use operations::{PROMPTS_GET, RESOURCES_READ, TOOLS_CALL};
 pub use refusal::Refusal;
 pub use scopes::ScopeHierarchy;
 pub use server::ResourceServer;

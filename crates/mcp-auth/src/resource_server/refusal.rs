@@ -13,7 +13,7 @@ use http::{
 };
 
 use super::{ResourceServer, challenge::Challenge, cors, header::Scheme, host::AllowedOrigin};
-use crate::oauth::Random;
+use crate::oauth::{Random, Scopes};
 
 /// Why a request was not let in: found in the response's extensions, for layers further out.
 ///
@@ -33,8 +33,16 @@ pub enum Refusal {
     MalformedToken,
     /// The verifier does not accept the token, for this reason.
     InvalidToken(&'static str),
-    /// The token is good but lacks scopes.
-    InsufficientScope,
+    /// The token is good but lacks scopes: these are needed, and those that it has.
+    InsufficientScope(Scopes),
+    /// The body is larger than what is read to decide on an operation.
+    BodyTooLarge,
+    /// The body took too long to arrive.
+    BodyTooSlow,
+    /// The body is not one JSON-RPC message or batch with one meaning, for this reason.
+    MalformedMessage(&'static str),
+    /// `Mcp-Method` or `Mcp-Name` says something else than the body.
+    HeaderMismatch,
     /// The proof of possession is missing or not good, for this reason (RFC 9449 §7.1).
     InvalidProof(&'static str),
     /// The proof of possession needs a nonce of this server's (RFC 9449 §9).
@@ -64,7 +72,11 @@ impl Refusal {
             Self::TwoCredentials => "two_credentials",
             Self::MalformedToken => "malformed_token",
             Self::InvalidToken(_) => "invalid_token",
-            Self::InsufficientScope => "insufficient_scope",
+            Self::InsufficientScope(_) => "insufficient_scope",
+            Self::BodyTooLarge => "body_too_large",
+            Self::BodyTooSlow => "body_too_slow",
+            Self::MalformedMessage(_) => "malformed_message",
+            Self::HeaderMismatch => "header_mismatch",
             Self::InvalidProof(_) => "invalid_dpop_proof",
             Self::ProofNonce => "use_dpop_nonce",
             Self::Session => "session_of_another",
@@ -86,13 +98,17 @@ impl Refusal {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::Host | Self::Origin | Self::InsufficientScope => StatusCode::FORBIDDEN,
+            Self::Host | Self::Origin | Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
             Self::NoCredential
             | Self::MalformedToken
             | Self::InvalidToken(_)
             | Self::InvalidProof(_)
             | Self::ProofNonce => StatusCode::UNAUTHORIZED,
-            Self::TwoCredentials => StatusCode::BAD_REQUEST,
+            Self::TwoCredentials | Self::MalformedMessage(_) | Self::HeaderMismatch => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Session => StatusCode::NOT_FOUND,
             Self::VerifierUnavailable { .. } | Self::SessionUnavailable { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -110,7 +126,11 @@ impl Refusal {
             Self::MalformedToken | Self::InvalidToken(_) => {
                 (-32600, "The access token is not accepted here.")
             }
-            Self::InsufficientScope => (-32600, "The access token lacks the needed scopes."),
+            Self::BodyTooLarge => (-32600, "The request is too large."),
+            Self::BodyTooSlow => (-32600, "The request took too long to arrive."),
+            Self::MalformedMessage(_) => (-32600, "The body is not a JSON-RPC message."),
+            Self::HeaderMismatch => (-32020, "The headers do not say what the body says."),
+            Self::InsufficientScope(_) => (-32600, "The access token lacks the needed scopes."),
             Self::InvalidProof(_) => (-32600, "The DPoP proof is not accepted here."),
             Self::ProofNonce => (-32600, "The DPoP proof needs a nonce of this server."),
             Self::Session => (-32001, "Session not found."),
@@ -167,17 +187,24 @@ impl Refusal {
         response
     }
 
-    const fn challenge(&self) -> Option<Challenge> {
+    const fn challenge(&self) -> Option<Challenge<'_>> {
         match self {
             Self::NoCredential => Some(Challenge::Bare),
             Self::MalformedToken | Self::InvalidToken(_) => Some(Challenge::InvalidToken),
             Self::TwoCredentials => Some(Challenge::InvalidRequest),
-            Self::InsufficientScope => Some(Challenge::InsufficientScope),
+            Self::InsufficientScope(scopes) => Some(Challenge::InsufficientScope(scopes)),
             Self::InvalidProof(_) => Some(Challenge::InvalidProof),
             Self::ProofNonce => Some(Challenge::UseNonce),
             Self::VerifierUnavailable { .. } => Some(Challenge::Unavailable),
             // A challenge here would invite a login that changes nothing.
-            Self::Host | Self::Origin | Self::Session | Self::SessionUnavailable { .. } => None,
+            Self::Host
+            | Self::Origin
+            | Self::BodyTooLarge
+            | Self::BodyTooSlow
+            | Self::MalformedMessage(_)
+            | Self::HeaderMismatch
+            | Self::Session
+            | Self::SessionUnavailable { .. } => None,
         }
     }
 
@@ -189,7 +216,9 @@ impl Refusal {
             Self::NoCredential | Self::ProofNonce => {
                 tracing::debug!(reason, fault, correlation_id, resource, "request refused");
             }
-            Self::InvalidToken(detail) | Self::InvalidProof(detail) => {
+            Self::InvalidToken(detail)
+            | Self::InvalidProof(detail)
+            | Self::MalformedMessage(detail) => {
                 tracing::info!(
                     reason,
                     fault,
@@ -201,6 +230,16 @@ impl Refusal {
             }
             Self::VerifierUnavailable { .. } | Self::SessionUnavailable { .. } => {
                 tracing::error!(reason, fault, correlation_id, resource, "request refused");
+            }
+            Self::InsufficientScope(asked) => {
+                tracing::info!(
+                    reason,
+                    fault,
+                    correlation_id,
+                    resource,
+                    scopes = %asked,
+                    "request refused"
+                );
             }
             _ => tracing::info!(reason, fault, correlation_id, resource, "request refused"),
         }

@@ -9,7 +9,8 @@ use http::HeaderName;
 use super::session_records::SessionRecords;
 use super::{
     ResourceServerBuilder, ResourceServerLayer, ScopeHierarchy, challenge::Challenges,
-    dpop::Proofs, host::HostPolicy, refusal::CorrelationIds, session::SessionBinding,
+    dpop::Proofs, host::HostPolicy, operations::OperationScopes, refusal::CorrelationIds,
+    session::SessionBinding,
 };
 use crate::{
     access_token::{Principal, TokenVerifier, VerifyError},
@@ -29,6 +30,9 @@ pub(super) struct Settings {
     pub(super) hosts: HostPolicy,
     pub(super) required_scopes: Scopes,
     pub(super) hierarchy: ScopeHierarchy,
+    /// None where no body has to be read.
+    pub(super) operations: Option<OperationScopes>,
+    pub(super) max_body: usize,
     pub(super) credential_header: Option<HeaderName>,
     pub(super) challenges: Challenges,
     pub(super) sessions: SessionBinding,
@@ -82,6 +86,24 @@ impl ResourceServer {
     #[must_use]
     pub fn required_scopes(&self) -> &Scopes {
         &self.0.required_scopes
+    }
+
+    /// The scopes that an operation needs, those that every request needs first; `name` as for
+    /// [`OperationScopes::needed`].
+    #[must_use]
+    pub fn needed_scopes(&self, method: &str, name: Option<&str>) -> Scopes {
+        let Some(operations) = &self.0.operations else {
+            return self.0.required_scopes.clone();
+        };
+        let needed = operations.needed(method, name);
+        let all = self.0.required_scopes.iter().chain(needed.iter());
+        all.cloned().collect()
+    }
+
+    /// Whether a principal may do what needs these scopes, with the broader scopes that imply others.
+    #[must_use]
+    pub fn allows(&self, principal: &Principal, needed: &Scopes) -> bool {
+        self.0.hierarchy.satisfies(principal.scopes(), needed)
     }
 
     #[cfg(all(feature = "authorization-server", feature = "rmcp"))]

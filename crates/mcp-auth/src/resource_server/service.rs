@@ -1,8 +1,13 @@
 //! The service that stands in front of the MCP service.
 
-use std::task::{Context, Poll};
+use std::{
+    mem,
+    task::{Context, Poll},
+};
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Body;
 use tower_service::Service;
 
 use super::{ResourceServer, ResponseFuture, gate::Arrival};
@@ -10,6 +15,9 @@ use crate::net::ResponseBody;
 
 /// Lets only verified requests through to the inner service, with the
 /// [`Principal`](crate::Principal) in their extensions.
+///
+/// With a policy for operations the body is read first and handed on as the same bytes, which is why it
+/// has to be one that can be made from bytes, as axum's is; `hyper`'s `Incoming` is wrapped in one.
 ///
 /// The inner service's error type is kept: a refusal is a response, with a
 /// [`Refusal`](super::Refusal) in its extensions.
@@ -28,6 +36,8 @@ impl<S> ResourceServerService<S> {
 impl<S, B, R> Service<Request<B>> for ResourceServerService<S>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone,
+    B: Body + From<Bytes> + Send + 'static,
+    B::Data: Send,
 {
     type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
@@ -44,14 +54,21 @@ where
 
 impl ResourceServer {
     /// Checks a request and starts the inner service, which must be ready, with it.
-    pub(crate) fn serve<S, B>(&self, inner: &mut S, request: Request<B>) -> ResponseFuture<S, B>
+    pub(crate) fn serve<S, B>(&self, inner: &mut S, mut request: Request<B>) -> ResponseFuture<S, B>
     where
         S: Service<Request<B>> + Clone,
+        B: Body + From<Bytes> + Send + 'static,
+        B::Data: Send,
     {
         let arrival = match Arrival::of(self, &request) {
             Ok(arrived) => arrived,
             Err(answer) => return ResponseFuture::answered(answer),
         };
+        if arrival.reads_body(request.method()) {
+            let body = mem::replace(request.body_mut(), Bytes::new().into());
+            let verify = Box::pin(arrival.verify_and_read(body));
+            return ResponseFuture::verifying(verify, arrival, request, inner);
+        }
         if let Some(verified) = arrival.verify_now() {
             return ResponseFuture::verified(arrival, verified, request, inner);
         }

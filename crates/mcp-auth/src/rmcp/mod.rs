@@ -1,12 +1,14 @@
-//! Glue for rmcp: [`Principal`] as a tool parameter, rmcp's own checks filled from the tier, and its
+//! Glue for rmcp: [`Principal`] as a tool parameter, scopes checked again at dispatch, rmcp's own checks filled from the tier, and its
 //! sessions kept in our store.
 
+mod scoped;
 #[cfg(feature = "authorization-server")]
 mod stored_sessions;
 
 use ::rmcp::{
     ErrorData,
     handler::server::common::{AsRequestContext, FromContextPart},
+    model::Extensions,
     transport::StreamableHttpServerConfig,
 };
 
@@ -17,19 +19,23 @@ use crate::{access_token::Principal, resource_server::ResourceServer, tier::Tier
 /// rmcp hands the request's parts to handlers; the principal is in their extensions.
 impl<C: AsRequestContext> FromContextPart<C> for Principal {
     fn from_context_part(context: &mut C) -> Result<Self, ErrorData> {
-        let parts = context
-            .as_request_context()
-            .extensions
-            .get::<http::request::Parts>();
-        let principal = parts.and_then(|parts| parts.extensions.get::<Self>());
-        principal.cloned().ok_or_else(|| {
-            ErrorData::internal_error("this server has no layer that says who is calling", None)
-        })
+        caller(&context.as_request_context().extensions)
+            .cloned()
+            .ok_or_else(|| {
+                ErrorData::internal_error("this server has no layer that says who is calling", None)
+            })
     }
 }
 
+pub use scoped::{Scoped, scoped, scoped_for};
 #[cfg(feature = "authorization-server")]
 pub use stored_sessions::StoredSessions;
+
+/// Who is calling, by the request itself: rmcp hands its parts to handlers, whatever the session.
+fn caller(extensions: &Extensions) -> Option<&Principal> {
+    let parts = extensions.get::<http::request::Parts>()?;
+    parts.extensions.get::<Principal>()
+}
 
 /// rmcp's configuration with `Host` and `Origin` lists for the tier's main endpoint.
 ///

@@ -3,19 +3,18 @@
 use std::{
     convert::Infallible,
     future::Future,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
-use http_body_util::BodyExt;
 use tower_service::Service;
 
-use crate::net::{EndpointSet, ResponseBody, empty};
+use crate::net::{EndpointSet, ResponseBody, collect, empty};
 
 /// Metadata documents, login and tokens as one tower service; made by
 /// [`Tier::endpoints`](super::Tier::endpoints).
@@ -46,7 +45,7 @@ impl Endpoints {
                 // No other method here has a body that means anything.
                 return owner.answer(Request::from_parts(parts, Bytes::new())).await;
             }
-            match in_time(collect(body)).await {
+            match collect(body, MAX_BODY_BYTES, BODY_DEADLINE).await {
                 Ok(body) => owner.answer(Request::from_parts(parts, body)).await,
                 Err(status) => empty(status),
             }
@@ -84,38 +83,6 @@ fn is_plain(path: &str) -> bool {
         && !path
             .split('/')
             .any(|segment| segment == "." || segment == "..")
-}
-
-/// Gives whoever sends a body a limited time for it; outside a tokio runtime there is no limit.
-async fn in_time<T>(
-    collecting: impl Future<Output = Result<T, StatusCode>>,
-) -> Result<T, StatusCode> {
-    if tokio::runtime::Handle::try_current().is_err() {
-        return collecting.await;
-    }
-    match tokio::time::timeout(BODY_DEADLINE, collecting).await {
-        Ok(collected) => collected,
-        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
-    }
-}
-
-/// Reads a whole body of at most 64 KiB.
-async fn collect<B: Body>(body: B) -> Result<Bytes, StatusCode> {
-    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
-        return Err(StatusCode::PAYLOAD_TOO_LARGE);
-    }
-    let mut body = pin!(body);
-    let mut whole = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| StatusCode::BAD_REQUEST)?;
-        if let Ok(data) = frame.into_data() {
-            if whole.len() + data.remaining() > MAX_BODY_BYTES {
-                return Err(StatusCode::PAYLOAD_TOO_LARGE);
-            }
-            whole.put(data);
-        }
-    }
-    Ok(whole.freeze())
 }
 
 const MAX_BODY_BYTES: usize = 64 * 1024;

@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -45,7 +46,7 @@ impl<S> Protected<S> {
 impl<S, B, R> Service<Request<B>> for Protected<S>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone,
-    B: Body + Send + 'static,
+    B: Body + From<Bytes> + Send + 'static,
     B::Data: Send,
 {
     type Response = Response<ResponseBody<R>>;
@@ -95,6 +96,7 @@ pin_project! {
 impl<S, B, R> Future for ProtectedFuture<S, B>
 where
     S: Service<Request<B>, Response = Response<R>>,
+    B: From<Bytes>,
 {
     type Output = Result<Response<ResponseBody<R>>, S::Error>;
 

@@ -10,6 +10,7 @@ use mcp_auth::{
         AuthorizationCode, ClientId, CodeVerifier, Issuer, PublicUrl, RefreshToken,
         ResourceIdentifier, Scopes,
     },
+    resource_server::OperationScopes,
     store::{Capabilities, KeyRing},
     tier::ShimBuilder,
     upstream::{
@@ -351,4 +352,15 @@ async fn remembered_consents_need_pushed_requests() {
     assert!(refused.starts_with("remembered consent: "), "{refused}");
     let pushing = local().with_pushed_authorization_requests();
     assert!(pushing.with_remembered_consent(day).build().is_ok());
+}
+
+/// RS-42.
+#[tokio::test]
+async fn refuses_operations_whose_scopes_nobody_could_hold() {
+    let scopes = |text| Scopes::parse(text).unwrap();
+    let operations = OperationScopes::new().with_tool("delete", scopes("notes:write"));
+    let refused = refusal(local().with_operation_scopes(operations.clone()));
+    assert!(refused.contains("operation scopes") && refused.contains("notes:write"));
+    let offered = local().with_scopes(scopes("notes:read notes:write"));
+    assert!(offered.with_operation_scopes(operations).build().is_ok());
 }

@@ -58,6 +58,7 @@ mod resource_and_scope;
 mod revoke;
 mod sign_out;
 mod signer;
+mod step_up;
 mod storage;
 mod stored_registrations;
 mod token_code;

@@ -116,6 +116,20 @@ impl Ask {
         Answer::parse(&raw[..end])
     }
 
+    /// Sends it on a connection that goes on, and reads the answer to its end and no further.
+    pub(crate) async fn send_over(&self, stream: &mut TcpStream) -> Answer {
+        stream.write_all(&self.bytes()).await.unwrap();
+        let mut raw = Vec::new();
+        while !is_whole(&raw) {
+            let mut part = [0; 1024];
+            let read = timeout(LIMIT, stream.read(&mut part)).await;
+            let read = read.expect("the answer ends").unwrap();
+            assert_ne!(read, 0, "the connection ended before the answer");
+            raw.extend_from_slice(&part[..read]);
+        }
+        Answer::parse(&raw)
+    }
+
     /// The bytes on the wire.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
@@ -180,6 +194,18 @@ impl Answer {
     /// The challenge; every 401 has one.
     pub(crate) fn challenge(&self) -> &str {
         self.header("www-authenticate").expect("a challenge")
+    }
+}
+
+/// Whether a head has arrived, and all of the body that it speaks of.
+fn is_whole(raw: &[u8]) -> bool {
+    let Some(end) = raw.windows(4).position(|end| end == b"\r\n\r\n") else {
+        return false;
+    };
+    let head = Answer::parse(&raw[..end + 4]);
+    match head.header("content-length") {
+        Some(length) => raw.len() - end - 4 >= length.parse::<usize>().unwrap(),
+        None => raw.ends_with(b"\r\n0\r\n\r\n"),
     }
 }
 

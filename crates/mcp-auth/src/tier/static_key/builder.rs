@@ -1,6 +1,6 @@
 //! Setting up a [`StaticKey`].
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use http::HeaderName;
 use secrecy::{ExposeSecret, SecretString};
@@ -8,8 +8,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{StaticKey, keys::Keys};
 use crate::{
     BuildError,
-    oauth::{PublicUrl, constant_time_eq},
-    resource_server::ResourceServer,
+    oauth::{PublicUrl, Scopes, constant_time_eq},
+    resource_server::{OperationScopes, ResourceServer},
     store::Sealer,
 };
 
@@ -20,6 +20,8 @@ pub struct StaticKeyBuilder {
     public_url: PublicUrl,
     path: String,
     keys: Vec<(String, SecretString)>,
+    key_scopes: Vec<(String, Scopes)>,
+    operations: Option<OperationScopes>,
     header: Option<HeaderName>,
     allowed_origins: Vec<String>,
     session_sealer: Option<Sealer>,
@@ -32,6 +34,8 @@ impl StaticKeyBuilder {
             public_url,
             path: "/mcp".to_owned(),
             keys: Vec::new(),
+            key_scopes: Vec::new(),
+            operations: None,
             header: None,
             allowed_origins: Vec::new(),
             session_sealer: None,
@@ -43,6 +47,20 @@ impl StaticKeyBuilder {
     pub fn with_key(mut self, name: impl Into<String>, key: impl Into<String>) -> Self {
         self.keys
             .push((name.into(), SecretString::from(key.into())));
+        self
+    }
+
+    /// Gives the key of this name these scopes; without this call it has none.
+    pub fn with_key_scopes(mut self, name: impl Into<String>, scopes: Scopes) -> Self {
+        self.key_scopes.push((name.into(), scopes));
+        self
+    }
+
+    /// Operations that only some keys may do: those whose scopes are enough.
+    ///
+    /// Nobody issues keys, so a host cannot ask for more: the 403 tells the operator what is missing.
+    pub fn with_operation_scopes(mut self, operations: OperationScopes) -> Self {
+        self.operations = Some(operations);
         self
     }
 
@@ -107,9 +125,26 @@ impl StaticKeyBuilder {
             }
             known.push((name, key));
         }
-        let verifier = Arc::new(Keys::new(known.into_iter()));
+        let mut scopes = BTreeMap::new();
+        for (name, of) in &self.key_scopes {
+            if !known.iter().any(|(known, _)| known == name) {
+                return Err(BuildError::argument(
+                    name.clone(),
+                    "has scopes, but there is no key of this name",
+                ));
+            }
+            scopes.insert(name.as_str(), of);
+        }
+        let keys = known.into_iter().map(|(name, key)| {
+            let scopes = scopes.get(name).copied().cloned();
+            (name, key, scopes.unwrap_or_default())
+        });
+        let verifier = Arc::new(Keys::new(keys));
         let mut server = ResourceServer::builder(self.public_url, &self.path, verifier)
             .with_allowed_origins(self.allowed_origins);
+        if let Some(operations) = self.operations {
+            server = server.with_operation_scopes(operations);
+        }
         if let Some(header) = self.header {
             server = server.with_credential_header(header);
         }

@@ -10,7 +10,7 @@ use aws_lc_rs::{
 
 use crate::{
     access_token::{Principal, TokenVerifier, VerifyError},
-    oauth::{AccessToken, ResourceIdentifier},
+    oauth::{AccessToken, ResourceIdentifier, Scopes},
 };
 
 /// Named keys, kept as digests only.
@@ -18,9 +18,9 @@ use crate::{
 pub(super) struct Keys(Arc<[(Principal, Digest)]>);
 
 impl Keys {
-    pub(super) fn new<'a>(keys: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        let keys = keys.map(|(name, key)| {
-            let principal = Principal::new(ISSUER, name);
+    pub(super) fn new<'a>(keys: impl Iterator<Item = (&'a str, &'a str, Scopes)>) -> Self {
+        let keys = keys.map(|(name, key, scopes)| {
+            let principal = Principal::new(ISSUER, name).with_scopes(scopes);
             (principal, digest(&SHA256, key.as_bytes()))
         });
         Self(keys.collect())

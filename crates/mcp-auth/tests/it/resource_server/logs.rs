@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::Full;
 use mcp_auth::{net::ResponseBody, resource_server::Refusal};
 use tower::{Layer, ServiceExt, service_fn};
 use tracing_subscriber::fmt::MakeWriter;
@@ -44,12 +45,13 @@ struct InnerError;
 async fn ask(header: Option<&str>) -> Result<Response<ResponseBody<String>>, InnerError> {
     let tokens = Tokens::for_resource(RESOURCE).with("weak", RESOURCE, principal("w", "x"));
     let server = local(tokens).build().unwrap();
-    let inner = service_fn(|_: Request<Bytes>| async { Err::<Response<String>, _>(InnerError) });
+    let inner =
+        service_fn(|_: Request<Full<Bytes>>| async { Err::<Response<String>, _>(InnerError) });
     let mut request = Request::post("/mcp").header("host", "localhost");
     if let Some(value) = header {
         request = request.header("authorization", value);
     }
-    let request = request.body(Bytes::new()).unwrap();
+    let request = request.body(Full::default()).unwrap();
     server.layer().layer(inner).oneshot(request).await
 }
 

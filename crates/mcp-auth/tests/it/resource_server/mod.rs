@@ -6,6 +6,7 @@ mod dpop;
 mod hosts;
 mod logs;
 mod metadata;
+mod operations;
 mod scopes;
 mod sessions;
 mod streams;

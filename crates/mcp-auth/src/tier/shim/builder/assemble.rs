@@ -92,6 +92,10 @@ impl<T: ShimTier> ShimBuilder<T> {
                 Some(proofs) => server.with_dpop(proofs.clone()),
                 None => server,
             };
+            let server = match &self.operations {
+                Some(operations) => server.with_operation_scopes(operations.clone()),
+                None => server,
+            };
             // Where another process can read them; elsewhere rmcp's own memory does.
             #[cfg(feature = "rmcp")]
             let server = server.with_session_records(shared.then(|| records.clone()));

@@ -8,6 +8,7 @@ use crate::{
     authorization_server::{IntrospectionClient, TrustedIssuers, clients::ClientDocuments, paths},
     net::HttpClient,
     oauth::{AccessToken, Scopes, is_scheme},
+    resource_server::OperationScopes,
     store::{KeyRing, Store},
 };
 
@@ -33,6 +34,16 @@ impl<T: ShimTier> ShimBuilder<T> {
             return Err(BuildError::argument(
                 "required scopes",
                 "must be at least one, and among the scopes offered",
+            ));
+        }
+        let operations = self.operations.as_ref().map(OperationScopes::scopes);
+        let needed = operations.unwrap_or_default();
+        if let Some(unknown) = needed.iter().find(|scope| !offered.contains(scope)) {
+            return Err(BuildError::argument(
+                "operation scopes",
+                format!(
+                    "`{unknown}` is not among the scopes offered, so nobody could ever hold it"
+                ),
             ));
         }
         Ok((offered, required))

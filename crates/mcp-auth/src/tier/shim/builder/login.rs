@@ -9,6 +9,7 @@ use crate::{
         pages::{Pages, ScopeDescriptions},
     },
     oauth::Scopes,
+    resource_server::OperationScopes,
 };
 
 impl<T: ShimTier> ShimBuilder<T> {
@@ -31,6 +32,16 @@ impl<T: ShimTier> ShimBuilder<T> {
     /// what the challenge names, and what a host gets that asks for nothing in particular.
     pub fn with_required_scopes(mut self, scopes: Scopes) -> Self {
         self.required_scopes = Some(scopes);
+        self
+    }
+
+    /// With operations that need more of the scopes offered than every request does, at every MCP
+    /// endpoint of this tier; see
+    /// [`ResourceServerBuilder::with_operation_scopes`](crate::resource_server::ResourceServerBuilder::with_operation_scopes).
+    ///
+    /// A host that calls one without them is told to ask for them (403), and the user is asked again.
+    pub fn with_operation_scopes(mut self, operations: OperationScopes) -> Self {
+        self.operations = Some(operations);
         self
     }
 
