@@ -11,6 +11,7 @@ mod access_tokens;
 mod audit;
 mod clock_jumps;
 mod corrupt_records;
+mod dcr_proxy;
 mod grant_administration;
 mod instances;
 mod key_rotation;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::{DcrProxy, Mirror, registration_relay::RegistrationRelay, requirements};
+#[cfg(feature = "authorization-server")]
+use crate::tier::Environment;
 use crate::{
     BuildError,
     access_token::{JwtIssuer, JwtVerifier, TokenVerifier},
@@ -12,10 +14,8 @@ use crate::{
         Scopes, SystemClock,
     },
     resource_server::{ResourceServer, ResourceServerBuilder, ResourceServers, ScopeHierarchy},
-    upstream::{IssuerDocument, UpstreamError},
+    upstream::{IssuerDocument, UpstreamError, is_secure},
 };
-#[cfg(feature = "authorization-server")]
-use crate::tier::Environment;
 
 /// Sets up a [`DcrProxy`].
 #[derive(Debug)]
@@ -267,10 +267,11 @@ impl DcrProxyBuilder {
         }
         let parsed: Result<Vec<_>, _> = relayed.iter().map(|uri| RedirectUri::parse(uri)).collect();
         let allowed = parsed.map_err(|error| BuildError::argument(ARGUMENT, error.to_string()))?;
-        let Some(endpoint) = metadata.registration_endpoint.clone() else {
+        let endpoint = metadata.registration_endpoint.clone();
+        let Some(endpoint) = endpoint.filter(|endpoint| is_secure(endpoint)) else {
             return Err(BuildError::argument(
                 ARGUMENT,
-                "the upstream has no registration endpoint to hand anything on to: leave them out",
+                "the upstream has no registration endpoint with https to hand anything on to: leave them out",
             ));
         };
         if self.path == "/register" || self.further_paths.iter().any(|path| path == "/register") {

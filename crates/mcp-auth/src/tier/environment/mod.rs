@@ -214,18 +214,19 @@ impl Environment {
     ///
     /// When the upstream has no metadata document, and so is no issuer that hosts could find.
     pub fn upstream_issuer(&self) -> Result<Option<Issuer>, BuildError> {
-        let issuer = match self.upstream.as_ref().map(|upstream| &upstream.place) {
-            None => return Ok(None),
-            Some(Place::Issuer(issuer)) => {
-                let issuer = Issuer::parse(issuer);
-                Some(issuer.map_err(|error| {
-                    BuildError::argument("UPSTREAM_ISSUER", error.to_string())
-                })?)
-            }
-            Some(Place::Preset(preset)) => OAuthUpstream::issuer_of_preset(preset)
-                .map_err(|error| error.named("UPSTREAM_PRESET"))?,
-            Some(Place::Endpoints { .. }) => None,
-        };
+        let issuer =
+            match self.upstream.as_ref().map(|upstream| &upstream.place) {
+                None => return Ok(None),
+                Some(Place::Issuer(issuer)) => {
+                    let issuer = Issuer::parse(issuer);
+                    Some(issuer.map_err(|error| {
+                        BuildError::argument("UPSTREAM_ISSUER", error.to_string())
+                    })?)
+                }
+                Some(Place::Preset(preset)) => OAuthUpstream::issuer_of_preset(preset)
+                    .map_err(|error| error.named("UPSTREAM_PRESET"))?,
+                Some(Place::Endpoints { .. }) => None,
+            };
         issuer.map(Some).ok_or(BuildError::missing(
             "UPSTREAM_ISSUER",
             "hosts sign in at the upstream itself here and find it by its metadata: an upstream without one needs DcrShim (remote_dcr)",
