@@ -22,8 +22,10 @@ const issuer = `http://127.0.0.1:${server.address().port}`;
 const provider = new Provider(issuer, configuration());
 provider.on('server_error', (_, error) => console.error(error));
 for (const event of ['authorization.error', 'grant.error', 'registration_create.error', 'userinfo.error']) {
-  provider.on(event, (_, error) => console.error(event, error.error, error.error_detail ?? error.error_description));
+  provider.on(event, (_, error) => console.error(event, error.error, error.error_detail ?? error.error_description, error.cause ?? ''));
 }
+// Counted by the rows that are about them.
+provider.on('grant.success', ({ oidc }) => console.error('granted', oidc.params.grant_type, oidc.client.clientId));
 const standard = provider.callback();
 console.log(issuer);
 process.stdin.on('end', () => process.exit()).resume();
@@ -50,9 +52,12 @@ function configuration() {
     expiresWithSession: () => false,
     // Opaque tokens end at once, so DcrShim has to refresh them; those for the MCP server only if it asks so.
     ttl: { AccessToken: (_, token) => token.resourceServer?.accessTokenTTL ?? SHORT_SECONDS, AuthorizationCode: 60, Grant: 3600, IdToken: 300, Interaction: 600, RefreshToken: 3600, Session: 600 },
+    // Its own way to documents keeps off loopback, which is where the rows' are.
+    fetch: (url, { dispatcher, ...options }) => fetch(url, options),
     interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
     features: {
       devInteractions: { enabled: false },
+      clientIdMetadataDocument: { enabled: true, ack: 'draft-02' },
       registration: { enabled: true },
       revocation: { enabled: true },
       resourceIndicators: {

@@ -55,6 +55,14 @@ await withDocument(async document => {
   const rows = kind => eachClient((client, wire) => [`${kind}/${client.name}/${wire}`, at => drive(client, at, wire, 0, document.clientId)]);
   await against('remote_cimd', variables, rows('cimd'));
   await against('remote_proxy', variables, rows('proxy-cimd'));
+  await withProvider({ ...(document.caFile && { NODE_EXTRA_CA_CERTS: document.caFile }), INTEROP_JWT_SECONDS: String(SHORT_TTL_SECONDS) }, async provider => {
+    const variables = { UPSTREAM_ISSUER: provider.issuer, MCP_AUTH_SCOPES: 'mcp:tools' };
+    await against('remote_proxy', variables, [
+      ...rows('oidc-provider/proxy-cimd'),
+      ...eachClient((client, wire) => [`oidc-provider/proxy-refresh/${client.name}/${wire}`, at => drive(client, at, wire, SHORT_TTL_SECONDS + 2)])
+        .filter(([name]) => /(python|rmcp)\/modern$/.test(name))
+    ], provider);
+  });
 });
 
 // One origin after the other behind which `remote_dcr` or `remote_proxy` runs, since the provider knows it beforehand.
@@ -65,7 +73,7 @@ await withProvider({}, async provider => {
   await against('remote_dcr', upstream, eachClient((client, wire) =>
     [`oidc-provider/shim/${client.name}/${wire}`, at => drive(client, at, wire)]), provider);
   await against('remote_dcr', { ...upstream, MCP_AUTH_ACCESS_TTL: String(SHORT_TTL_SECONDS) }, eachClient((client, wire) =>
-    [`oidc-provider/shim-refresh/${client.name}/${wire}`, at => drive(client, at, wire, SHORT_TTL_SECONDS + 2)])
+    [`oidc-provider/shim-refresh/${client.name}/${wire}`, at => refreshedThere(provider, () => drive(client, at, wire, SHORT_TTL_SECONDS + 2))])
     .filter(([name]) => name.endsWith('/modern')), provider);
   await against('remote_proxy', { UPSTREAM_ISSUER: provider.issuer, MCP_AUTH_SCOPES: 'mcp:tools' }, [
     ...eachClient((client, wire) => [`oidc-provider/proxy/${client.name}/${wire}`, at => drive(client, at, wire)]),
@@ -109,14 +117,15 @@ function eachClient(toRow) {
 /** Runs node oidc-provider while the rows run, if any is wanted; `port` is where the example behind its resource has to be. */
 async function withProvider(variables, rows) {
   const port = await freePort();
+  const logFile = path.join(log, `${['oidc-provider', ...Object.keys(variables)].join('-')}.log`);
   const secret = randomBytes(24).toString('base64url');
   const provider = spawn(node22(cache), [path.join(here, 'oidc_provider.mjs'), `http://127.0.0.1:${port}`, secret], {
-    env: { ...process.env, ...variables, INTEROP_CACHE: cache }, stdio: ['pipe', 'pipe', openSync(path.join(log, 'oidc-provider.log'), 'w')]
+    env: { ...process.env, ...variables, INTEROP_CACHE: cache }, stdio: ['pipe', 'pipe', openSync(logFile, 'w')]
   });
   const ended = new Promise(resolve => provider.on('exit', resolve).on('error', resolve));
   const [line] = await Promise.race([once(provider.stdout, 'data'), ended.then(() => [''])]);
   // Without an issuer the example refuses to start, and each row says so.
-  await rows({ port, secret, issuer: String(line).trim() || 'http://127.0.0.1:9' });
+  await rows({ port, secret, logFile, issuer: String(line).trim() || 'http://127.0.0.1:9' });
   provider.stdin.end();
   await ended;
 }
@@ -223,6 +232,15 @@ async function hostOf20250326({ mcpUrl }) {
   const said = await whoami(mcpUrl, access_token);
   if (!said.includes(SUBJECT)) throw new Error(`whoami does not name ${SUBJECT}: ${said}`);
   return 'registered through us, signed in there';
+}
+
+/** What the row does makes DcrShim use its own refresh token at the provider. */
+async function refreshedThere({ logFile }, row) {
+  const times = () => readFileSync(logFile, 'utf8').split('granted refresh_token mcp-auth\n').length - 1;
+  const before = times();
+  const details = await row();
+  if (times() === before) throw new Error('the provider saw no refresh of ours');
+  return `${details}, and so did we at the provider`;
 }
 
 /** The provider's own token, good in all but whom it is for. */
