@@ -149,12 +149,11 @@ async fn step_up_for(
     browser: &str,
     redirect: &TcpListener,
 ) -> Outcome<String> {
-    let refusal = match client
+    let Err(refusal) = client
         .call_tool(CallToolRequestParams::new("write_guest_book"))
         .await
-    {
-        Ok(_) => return Err("the guest book was signed without its scope".into()),
-        Err(refusal) => refusal,
+    else {
+        return Err("the guest book was signed without its scope".into());
     };
     let ServiceError::TransportSend(transport) = &refusal else {
         return Err(format!("no refusal by the transport: {refusal}").into());
