@@ -9,6 +9,7 @@ use std::{
 use super::{Grant, GrantHandle, Principal, UpstreamState, upstream_token::GrantUpstream};
 use crate::{
     audit::{AuditAction, Auditor},
+    metering,
     oauth::{Clock, Issuer, Random, Timestamp},
     store::{IndexName, Insert, Loaded, RecordKey, Records, Replace, StoreError, Version},
     upstream::{Upstream, UpstreamLogin, UpstreamToken},
@@ -208,7 +209,8 @@ impl Grants {
             );
             return;
         }
-        if let Err(error) = self.upstream.revoke(token).await {
+        let revoking = self.upstream.revoke(token);
+        if let Err(error) = metering::timed(metering::UPSTREAM, "revoke", revoking).await {
             tracing::warn!(event = "upstream_not_revoked", fault = "upstream", reason = %error);
         }
     }

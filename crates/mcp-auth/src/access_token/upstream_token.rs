@@ -10,6 +10,7 @@ use super::{
     grant::{Lease, UpstreamState},
 };
 use crate::{
+    metering,
     net::Causes,
     oauth::{AccessToken, RefreshToken},
     store::{Replace, StoreError},
@@ -171,7 +172,7 @@ impl Grants {
         token: &RefreshToken,
     ) -> Result<UpstreamTokens, UpstreamError> {
         for pause in PAUSES {
-            match self.upstream.refresh(token).await {
+            match self.ask_for_refresh(token).await {
                 Err(UpstreamError::Unwell | UpstreamError::NotReached(_)) => {}
                 answered => return answered,
             }
@@ -179,7 +180,12 @@ impl Grants {
             let [jitter] = self.random.bytes();
             tokio::time::sleep(half + half * u32::from(jitter) / 255).await;
         }
-        self.upstream.refresh(token).await
+        self.ask_for_refresh(token).await
+    }
+
+    async fn ask_for_refresh(&self, token: &RefreshToken) -> Result<UpstreamTokens, UpstreamError> {
+        let refreshing = self.upstream.refresh(token);
+        metering::timed(metering::UPSTREAM, "refresh", refreshing).await
     }
 
     /// Keeps what the upstream gave; it exists nowhere else, so a store that is away is waited for.

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     access_token::{CodeState, Grant, GrantHandle, UpstreamState, code_key},
     audit::AuditAction,
+    metering,
     net::Causes,
     oauth::{AuthorizationCode, ClientId, CodeVerifier, Form, OAuthErrorCode, Scopes, Timestamp},
     store::{Insert, RecordKey, StoreError},
@@ -299,7 +300,8 @@ impl Callback {
         let verifier = self.pending.verifier();
         let verifier = verifier.ok_or(LoginError::Over(OAuthErrorCode::ServerError))?;
         let callback = server.public_url.join(paths::CALLBACK);
-        match server.upstream.redeem(code, &verifier, &callback).await {
+        let redeeming = server.upstream.redeem(code, &verifier, &callback);
+        match metering::timed(metering::UPSTREAM, "redeem", redeeming).await {
             Ok(UpstreamLogin { tokens, identity }) => {
                 let identity = identity.with_namespace(server.upstream.namespace());
                 Ok(UpstreamLogin::new(tokens, identity))

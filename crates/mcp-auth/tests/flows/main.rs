@@ -15,6 +15,8 @@ mod dcr_proxy;
 mod grant_administration;
 mod instances;
 mod key_rotation;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[path = "../proofs/mod.rs"]
 mod proofs;
 mod races;

@@ -9,7 +9,7 @@ use std::{
 /// The floors, lowest first; modules on one floor do not know each other.
 const FLOORS: [&[&str]; 7] = [
     &["oauth"],
-    &["store", "net", "audit"],
+    &["store", "net", "audit", "metering"],
     &["upstream"],
     &["access_token"],
     &["resource_server", "authorization_server", "local"],

@@ -65,6 +65,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             ProofVerifier::new(dpop, nonces, store.clone(), Arc::clone(&self.clock))
         });
         let records = Records::new(store, sealer(Purpose::Record), Arc::clone(&self.clock));
+        let audit = Auditor::new(self.audit.clone(), Arc::clone(&self.clock));
         let grants = Grants::new(
             records.clone(),
             Arc::clone(&self.upstream),
@@ -72,7 +73,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             self.grants,
             Arc::clone(&self.clock),
             Arc::clone(&self.random),
-            Auditor::new(self.audit.clone(), Arc::clone(&self.clock)),
+            audit.clone(),
         );
         let key_set = self.signing_keys.as_ref().map(SigningKeys::published);
         let key_set = key_set.unwrap_or_else(|| serde_json::json!({ "keys": [] }));
@@ -101,6 +102,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             let server = server.with_session_records(shared.then(|| records.clone()));
             server
                 .with_issuer(issuer.clone())
+                .with_auditor(audit.clone())
                 .with_required_scopes(required_scopes.clone())
                 .with_scopes_supported(required_scopes.clone())
                 .with_allowed_origins(self.allowed_origins.iter().cloned())
