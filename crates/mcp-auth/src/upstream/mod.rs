@@ -12,6 +12,8 @@ mod revocation;
 #[cfg(feature = "authorization-server")]
 mod token_request;
 #[cfg(feature = "authorization-server")]
+mod upstreams;
+#[cfg(feature = "authorization-server")]
 mod userinfo;
 
 use async_trait::async_trait;
@@ -26,6 +28,8 @@ pub use presets::{
     Audience, Fact, MetadataForm, Offer, Placeholder, PlaceholderKind, Preset,
     PresetClientAuthentication, PresetPlace, PresetTier,
 };
+#[cfg(feature = "authorization-server")]
+pub(crate) use upstreams::Upstreams;
 
 use crate::oauth::{AccessToken, AuthorizationCode, CodeVerifier, Issuer, RefreshToken, Timestamp};
 

@@ -21,6 +21,7 @@ mod metrics;
 mod proofs;
 mod races;
 mod rig;
+mod several_upstreams;
 mod store_faults;
 mod upstream_faults;
 mod upstream_login;

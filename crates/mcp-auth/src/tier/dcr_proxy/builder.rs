@@ -31,7 +31,7 @@ pub struct DcrProxyBuilder {
     required_scopes: Scopes,
     scopes_supported: Option<Scopes>,
     hierarchy: ScopeHierarchy,
-    operations: OperationScopes,
+    operations: Option<OperationScopes>,
     audit: Option<Arc<dyn AuditSink>>,
     allowed_origins: Vec<String>,
     relayed: Option<Vec<String>>,
@@ -51,7 +51,7 @@ impl DcrProxyBuilder {
             required_scopes: Scopes::empty(),
             scopes_supported: None,
             hierarchy: ScopeHierarchy::none(),
-            operations: OperationScopes::new(),
+            operations: None,
             audit: None,
             allowed_origins: Vec::new(),
             relayed: None,
@@ -126,7 +126,7 @@ impl DcrProxyBuilder {
     /// Which scopes single operations need, beside those that every request needs. The provider must know
     /// them.
     pub fn with_operation_scopes(mut self, operations: OperationScopes) -> Self {
-        self.operations = operations;
+        self.operations = Some(operations);
         self
     }
 
@@ -266,9 +266,12 @@ impl DcrProxyBuilder {
             Some(sink) => server.with_audit(Arc::clone(sink)),
             None => server,
         };
+        let server = match &self.operations {
+            Some(operations) => server.with_operation_scopes(operations.clone()),
+            None => server,
+        };
         server
             .with_issuer(self.issuer.clone())
-            .with_operation_scopes(self.operations.clone())
             .with_required_scopes(self.required_scopes.clone())
             .with_scopes_supported(supported.unwrap_or(&self.required_scopes).clone())
             .with_scope_hierarchy(self.hierarchy.clone())

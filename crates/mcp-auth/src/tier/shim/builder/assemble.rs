@@ -14,6 +14,7 @@ use crate::{
     resource_server::{ResourceServer, ResourceServers},
     store::{BoundedStore, MemoryStore, Purpose, Records, Sealer, Store},
     tier::shim::Shim,
+    upstream::Upstreams,
 };
 
 impl<T: ShimTier> ShimBuilder<T> {
@@ -36,7 +37,11 @@ impl<T: ShimTier> ShimBuilder<T> {
         let documents = self.documents()?;
         let enterprise = self.enterprise()?;
         self.check_token_form()?;
-        self.check_namespace()?;
+        self.check_remembered_consent()?;
+        let upstreams = Upstreams::new(
+            Arc::clone(&self.upstream),
+            std::mem::take(&mut self.further_upstreams),
+        )?;
         self.check_registration()?;
         self.check_pushed_requests()?;
         self.check_introspection()?;
@@ -68,7 +73,7 @@ impl<T: ShimTier> ShimBuilder<T> {
         let audit = Auditor::new(self.audit.clone(), Arc::clone(&self.clock));
         let grants = Grants::new(
             records.clone(),
-            Arc::clone(&self.upstream),
+            upstreams.clone(),
             &issuer,
             self.grants,
             Arc::clone(&self.clock),
@@ -140,7 +145,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             scopes,
             required_scopes,
             scope_descriptions: self.scope_descriptions,
-            upstream: self.upstream,
+            upstreams,
             clients: Arc::new(clients),
             dynamic_clients: dynamic,
             client_documents,
