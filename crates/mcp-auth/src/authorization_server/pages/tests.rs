@@ -130,6 +130,17 @@ fn every_page() -> Vec<(String, String)> {
             }),
         ),
     ];
+    let scopes = ["openid", "email"].map(text);
+    let at = |name, host| UpstreamChoice {
+        name,
+        host: text(host),
+        scopes: &scopes,
+    };
+    let two = [
+        at("main", "accounts.example.com"),
+        at("github", "github.com"),
+    ];
+    pages.push(("consent-choice".to_owned(), consent_at(&two)));
     for kind in ErrorPageKind::ALL {
         pages.push((format!("error-{}", kind.reason()), error(kind)));
     }
