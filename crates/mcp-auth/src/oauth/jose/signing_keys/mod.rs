@@ -1,4 +1,4 @@
-//! The keys that our JWT access tokens are signed with.
+//! The keys that we sign with: JWT access tokens, and assertions at an upstream.
 
 mod jwk;
 mod pem;
@@ -14,8 +14,10 @@ use zeroize::Zeroizing;
 use crate::oauth::jose::{SigningAlgorithm, VerifyingKey, compact};
 use signing_key::SigningKey;
 
-/// The keys that JWT access tokens are signed with: the first signs, all of them are published at
-/// `/jwks` and verify.
+/// The keys that we sign with: the first signs, all of them are published and verify.
+///
+/// They sign JWT access tokens, and are published at `/jwks` then; or they sign what our client shows at
+/// an upstream in place of a secret (`private_key_jwt`), and the provider is given their public halves.
 ///
 /// A key is P-256 (`ES256`), Ed25519 (`EdDSA`) or RSA of 2,048 to 8,192 bits (`RS256`). Its `kid` is
 /// its thumbprint (RFC 7638), whatever name it came with.
