@@ -13,10 +13,13 @@ use oauth2::{CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope}
 use tokio::sync::Mutex;
 
 use super::{
-    ExpectedIssuer, Upstream, UpstreamAuthorization, UpstreamError, UpstreamLogin, UpstreamToken,
-    UpstreamTokens,
+    ExpectedIssuer, IssuerKeys, Upstream, UpstreamAuthorization, UpstreamError, UpstreamIdentity,
+    UpstreamLogin, UpstreamToken, UpstreamTokens,
+    client_authentication::{ClientAuthentication, Speaker},
     discovery::{UpstreamEndpoints, discover, is_secure},
-    presets::{Chosen, FilledPlace, Preset},
+    extra_parameters::ExtraParameters,
+    id_token,
+    presets::{Chosen, FilledPlace, Preset, PresetClientAuthentication},
     revocation, token_request, userinfo,
 };
 use crate::{
@@ -24,18 +27,21 @@ use crate::{
     net::{HttpClient, default_http_client},
     oauth::{
         AuthorizationCode, ClientSecret, Clock, CodeVerifier, Issuer, RefreshToken, SystemClock,
-        Timestamp,
+        Timestamp, jose::SigningKeys,
     },
 };
 
 /// Any OAuth 2.0 or OpenID provider, spoken to as its client.
 ///
-/// The user's identity comes from the provider's userinfo endpoint, asked over TLS with the access
-/// token that was just issued (OpenID Connect Core §5.3).
+/// Who the user is: an OpenID provider (one with an issuer and keys, asked for the scope `openid`) says it
+/// in an ID token, which must be there and is checked by its keys and our `nonce` (OpenID Connect Core
+/// §3.1.3.7). Its userinfo endpoint, where it has one, is asked with the access token that was just issued,
+/// must speak of the same user, and gives the claims (§5.3). Any other provider needs a userinfo endpoint,
+/// and what that says over TLS is the user.
 #[derive(Debug)]
 pub struct OAuthUpstream {
     pub(super) client_id: String,
-    pub(super) client_secret: Option<ClientSecret>,
+    pub(super) authentication: ClientAuthentication,
     pub(super) http: Arc<dyn HttpClient>,
     pub(super) clock: Arc<dyn Clock>,
     issuer: Option<Issuer>,
@@ -45,7 +51,11 @@ pub struct OAuthUpstream {
     namespace: String,
     display_host: String,
     revokes_single_grants: bool,
-    pub(super) preset: Option<&'static Preset>,
+    /// Where ID tokens are asked for.
+    id_token_keys: Option<Arc<IssuerKeys>>,
+    authorization_parameters: ExtraParameters,
+    pub(super) token_parameters: ExtraParameters,
+    preset: Option<&'static Preset>,
 }
 
 /// What discovery found, and when.
@@ -65,6 +75,10 @@ pub struct OAuthUpstreamBuilder {
     revocation: Option<String>,
     client_id: String,
     client_secret: Option<ClientSecret>,
+    secret_in_body: bool,
+    signing_keys: Option<SigningKeys>,
+    authorization_parameters: Vec<(String, String)>,
+    token_parameters: Vec<(String, String)>,
     scopes: Vec<String>,
     namespace: Option<String>,
     http: Option<Arc<dyn HttpClient>>,
@@ -127,9 +141,70 @@ impl OAuthUpstream {
     ///
     /// # Errors
     ///
-    /// When its metadata cannot be read right now.
+    /// When its metadata cannot be read right now, or names none.
     pub async fn userinfo_endpoint(&self) -> Result<String, UpstreamError> {
-        Ok(self.endpoints().await?.userinfo.clone())
+        let endpoint = self.endpoints().await?.userinfo.clone();
+        endpoint.ok_or(UpstreamError::Refused(
+            "its metadata names no userinfo_endpoint",
+        ))
+    }
+
+    /// Our client, at this moment.
+    pub(super) fn speaker<'a>(&'a self, endpoints: &'a UpstreamEndpoints) -> Speaker<'a> {
+        Speaker {
+            client_id: &self.client_id,
+            token_endpoint: &endpoints.token,
+            now: self.clock.now(),
+        }
+    }
+
+    /// The user that the ID token vouches for, where one has to be there.
+    async fn vouched(
+        &self,
+        endpoints: &UpstreamEndpoints,
+        id_token: Option<&str>,
+        verifier: &CodeVerifier,
+    ) -> Result<Option<UpstreamIdentity>, UpstreamError> {
+        let keys = self.id_token_keys.as_ref();
+        let keys = keys.filter(|_| endpoints.publishes_keys);
+        let Some((keys, issuer)) = keys.zip(endpoints.issuer.as_ref()) else {
+            return Ok(None);
+        };
+        let token = id_token.ok_or(UpstreamError::Refused(
+            "it gave no id_token, though it was asked for openid",
+        ))?;
+        let expected = id_token::Expected {
+            issuer,
+            client_id: &self.client_id,
+            nonce: &id_token::nonce(verifier),
+            now: self.clock.now(),
+        };
+        id_token::verified(token, keys, &expected).await.map(Some)
+    }
+
+    /// Who the user is, as far as it is proven.
+    async fn identity(
+        &self,
+        endpoints: &UpstreamEndpoints,
+        tokens: &UpstreamTokens,
+        vouched: Option<UpstreamIdentity>,
+    ) -> Result<UpstreamIdentity, UpstreamError> {
+        let Some(endpoint) = &endpoints.userinfo else {
+            return vouched.ok_or(UpstreamError::Refused("nothing says who the user is"));
+        };
+        // From here on the code is spent, so an unreachable userinfo endpoint is an outage.
+        let own_subject = self.preset.and_then(Preset::own_subject);
+        let told =
+            userinfo::identity(&*self.http, endpoint, &tokens.access_token, own_subject).await?;
+        // OpenID Connect Core §5.3.2: an answer about somebody else must not be used.
+        let is_of_another =
+            |vouched: UpstreamIdentity| userinfo::sub(&told) != Some(vouched.subject);
+        if vouched.is_some_and(is_of_another) {
+            return Err(UpstreamError::Refused(
+                "its userinfo answer is not about the user of its id_token",
+            ));
+        }
+        Ok(told)
     }
 
     /// The endpoints, read again after a day; old ones are good while new ones cannot be read.
@@ -150,7 +225,7 @@ impl OAuthUpstream {
         // One caller looks; nobody waits for it, and it does not look again soon if that fails.
         discovered.read_again_from = Some(now.plus(AFTER_FAILURE));
         drop(discovered);
-        if let Ok(read) = in_time(&*self.http, issuer).await {
+        if let Ok(read) = self.discover_in_time(issuer).await {
             self.discovered.lock().await.keep(read, now);
         }
         let discovered = self.discovered.lock().await;
@@ -173,8 +248,14 @@ impl OAuthUpstream {
             ));
         }
         let _attempt = Attempt(&self.attempts);
-        let read = in_time(&*self.http, issuer).await?;
+        let read = self.discover_in_time(issuer).await?;
         Ok(discovered.keep(read, self.clock.now()))
+    }
+
+    async fn discover_in_time(&self, issuer: &Issuer) -> Result<UpstreamEndpoints, UpstreamError> {
+        let openid = self.id_token_keys.is_some();
+        let read = tokio::time::timeout(DEADLINE, discover(&*self.http, issuer, openid)).await;
+        read.unwrap_or(Err(UpstreamError::Outage("its metadata takes too long")))
     }
 }
 
@@ -194,14 +275,6 @@ impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
-}
-
-async fn in_time(
-    http: &dyn HttpClient,
-    issuer: &Issuer,
-) -> Result<UpstreamEndpoints, UpstreamError> {
-    let read = tokio::time::timeout(DEADLINE, discover(http, issuer)).await;
-    read.unwrap_or(Err(UpstreamError::Outage("its metadata takes too long")))
 }
 
 /// For all the forms of the metadata's URL together.
@@ -243,11 +316,13 @@ impl Upstream for OAuthUpstream {
         if let Some(prompt) = asked {
             url = url.add_extra_param("prompt", prompt.to_owned());
         }
-        let parameters = self.preset.map(|preset| preset.authorization_parameters);
-        for (name, value) in parameters.unwrap_or_default() {
+        if self.id_token_keys.is_some() {
+            url = url.add_extra_param("nonce", id_token::nonce(request.verifier));
+        }
+        for (name, value) in self.authorization_parameters.iter() {
             // What the host wants the user to see goes first.
-            if *name != "prompt" || asked.is_none() {
-                url = url.add_extra_param(*name, *value);
+            if name != "prompt" || asked.is_none() {
+                url = url.add_extra_param(name.to_owned(), value.to_owned());
             }
         }
         let (url, _) = url
@@ -273,16 +348,13 @@ impl Upstream for OAuthUpstream {
         verifier: &CodeVerifier,
         redirect_uri: &str,
     ) -> Result<UpstreamLogin, UpstreamError> {
-        let tokens = token_request::redeem_code(self, code, verifier, redirect_uri).await?;
-        let endpoint = &self.endpoints().await?.userinfo;
-        // From here on the code is spent, so an unreachable userinfo endpoint is an outage.
-        let identity = userinfo::identity(
-            &*self.http,
-            endpoint,
-            &tokens.access_token,
-            self.preset.and_then(Preset::own_subject),
-        )
-        .await?;
+        let granted = token_request::redeem_code(self, code, verifier, redirect_uri).await?;
+        let (tokens, id_token) = (granted.tokens, granted.id_token);
+        let endpoints = self.endpoints().await?;
+        let vouched = self
+            .vouched(&endpoints, id_token.as_deref(), verifier)
+            .await?;
+        let identity = self.identity(&endpoints, &tokens, vouched).await?;
         let identity = identity.with_namespace(self.namespace.as_str());
         Ok(UpstreamLogin::new(tokens, identity))
     }
@@ -308,6 +380,10 @@ impl OAuthUpstreamBuilder {
             revocation: None,
             client_id,
             client_secret: None,
+            secret_in_body: false,
+            signing_keys: None,
+            authorization_parameters: Vec::new(),
+            token_parameters: Vec::new(),
             scopes: Vec::new(),
             namespace: None,
             http: None,
@@ -321,6 +397,48 @@ impl OAuthUpstreamBuilder {
     /// (`client_secret_basic`).
     pub fn with_client_secret(mut self, secret: ClientSecret) -> Self {
         self.client_secret = Some(secret);
+        self
+    }
+
+    /// Sends the secret in the form (`client_secret_post`) instead of the header.
+    pub const fn with_client_secret_in_body(mut self) -> Self {
+        self.secret_in_body = true;
+        self
+    }
+
+    /// With keys in place of a secret (`private_key_jwt`, RFC 7523 §2.2, OpenID Connect Core §9): the
+    /// first of them signs an assertion for each request, good for 60 seconds and for the provider's token
+    /// endpoint. The provider is given the public halves when the client is registered there.
+    ///
+    /// # Security
+    ///
+    /// Give each provider keys of its own, and none that sign our access tokens: what one provider is
+    /// shown must be of no use anywhere else.
+    pub fn with_private_key_jwt(mut self, keys: SigningKeys) -> Self {
+        self.signing_keys = Some(keys);
+        self
+    }
+
+    /// With a further parameter in the authorization request, such as `audience`, `resource` or
+    /// `access_type`. It replaces that of a preset; a `prompt` that the host asks for replaces one here.
+    pub fn with_authorization_parameter(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.authorization_parameters
+            .push((name.into(), value.into()));
+        self
+    }
+
+    /// With a further parameter in token requests, those for codes and those for refresh tokens, such as
+    /// `audience` or `resource`.
+    pub fn with_token_parameter(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.token_parameters.push((name.into(), value.into()));
         self
     }
 
@@ -370,8 +488,8 @@ impl OAuthUpstreamBuilder {
     ///
     /// # Errors
     ///
-    /// When the issuer or an endpoint is not `https` (`http` on loopback), or there is no HTTP
-    /// client.
+    /// When the issuer or an endpoint is not `https` (`http` on loopback), a further parameter is one that
+    /// we set ourselves or is there twice, there are both a secret and keys, or there is no HTTP client.
     pub fn build(self) -> Result<OAuthUpstream, BuildError> {
         let issuer = self.issuer.as_deref().map(Issuer::parse).transpose();
         let issuer = issuer.map_err(|e| BuildError::argument("upstream issuer", e.to_string()))?;
@@ -407,7 +525,8 @@ impl OAuthUpstreamBuilder {
                 sends_iss: false,
                 authorization,
                 token,
-                userinfo,
+                userinfo: Some(userinfo),
+                publishes_keys: false,
                 revocation: self.revocation.clone(),
             });
         }
@@ -417,6 +536,27 @@ impl OAuthUpstreamBuilder {
                 "the client registered for this server at the upstream",
             ));
         }
+        let told = self.preset.map(|preset| preset.client_authentication);
+        let in_body = self.secret_in_body || told == Some(PresetClientAuthentication::Post);
+        let authentication = match (self.client_secret, self.signing_keys) {
+            (None, None) => ClientAuthentication::None,
+            (None, Some(keys)) => ClientAuthentication::Assertion(keys),
+            (Some(secret), None) if in_body => ClientAuthentication::SecretInBody(secret),
+            (Some(secret), None) => ClientAuthentication::SecretInHeader(secret),
+            (Some(_), Some(_)) => {
+                return Err(BuildError::argument(
+                    "upstream client authentication",
+                    "a secret or keys, not both",
+                ));
+            }
+        };
+        let of_preset = self.preset.map(|preset| preset.authorization_parameters);
+        let argument = "upstream authorization parameters";
+        let authorization_parameters =
+            ExtraParameters::checked(argument, self.authorization_parameters)?
+                .with_preset(argument, of_preset.unwrap_or_default())?;
+        let token_parameters =
+            ExtraParameters::checked("upstream token parameters", self.token_parameters)?;
         let named = issuer
             .as_ref()
             .map(Issuer::as_str)
@@ -438,11 +578,22 @@ impl OAuthUpstreamBuilder {
             Some(http) => http,
             None => default_http_client()?,
         };
+        let openid = self.scopes.iter().any(|scope| scope == "openid");
+        let id_token_keys = issuer.clone().filter(|_| openid).map(|issuer| {
+            Arc::new(IssuerKeys::of(
+                issuer,
+                Arc::clone(&http),
+                Arc::clone(&self.clock),
+            ))
+        });
         Ok(OAuthUpstream {
             client_id: self.client_id,
-            client_secret: self.client_secret,
+            authentication,
             http,
             clock: self.clock,
+            id_token_keys,
+            authorization_parameters,
+            token_parameters,
             revokes_single_grants: self.revokes_single_grants,
             preset: self.preset,
             issuer,

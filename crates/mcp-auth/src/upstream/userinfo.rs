@@ -55,6 +55,11 @@ pub(super) async fn identity(
     Ok(UpstreamIdentity::new(subject, claims))
 }
 
+/// The `sub` of an answer (OpenID Connect Core §5.3.2), whatever member is the user otherwise.
+pub(super) fn sub(told: &UpstreamIdentity) -> Option<String> {
+    told.claims.get("sub").and_then(subject)
+}
+
 /// Text or a whole number.
 fn subject(told: &Value) -> Option<String> {
     let subject = match told {
