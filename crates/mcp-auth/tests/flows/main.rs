@@ -19,6 +19,8 @@ mod proofs;
 mod races;
 mod rig;
 mod store_faults;
+mod upstream_client;
 mod upstream_faults;
+mod upstream_identity;
 mod upstream_login;
 mod upstream_tokens;

@@ -86,8 +86,9 @@ impl SigningKeys {
         Ok(pem::of_private_key(generated.as_ref()))
     }
 
-    /// The set of all public keys, as it is published.
-    pub(crate) fn published(&self) -> Value {
+    /// The public halves as a key set (RFC 7517 §5): what is published, or given to whom these keys prove us.
+    #[must_use]
+    pub fn published(&self) -> Value {
         let keys: Vec<Value> = self.0.iter().map(SigningKey::published).collect();
         json!({ "keys": keys })
     }
