@@ -1,6 +1,12 @@
 //! This process as somebody else's client: the third-party authorization server behind ours.
 
+#[cfg(feature = "authorization-server")]
+mod client_authentication;
 mod discovery;
+#[cfg(feature = "authorization-server")]
+mod extra_parameters;
+#[cfg(feature = "authorization-server")]
+mod id_token;
 mod identity;
 mod issuer_keys;
 #[cfg(feature = "authorization-server")]
@@ -228,6 +234,9 @@ pub struct UpstreamTokens {
     pub refresh_token: Option<RefreshToken>,
     /// When the access token ends, if the upstream says.
     pub expires_at: Option<Timestamp>,
+    /// The scopes that were granted, if the upstream says: without a word they are those that were asked
+    /// for (RFC 6749 §5.1).
+    pub scopes: Option<Vec<String>>,
 }
 
 impl UpstreamTokens {
@@ -238,6 +247,7 @@ impl UpstreamTokens {
             access_token,
             refresh_token: None,
             expires_at: None,
+            scopes: None,
         }
     }
 
@@ -245,6 +255,13 @@ impl UpstreamTokens {
     #[must_use]
     pub fn with_refresh_token(mut self, token: RefreshToken) -> Self {
         self.refresh_token = Some(token);
+        self
+    }
+
+    /// With the scopes that were granted.
+    #[must_use]
+    pub fn with_scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.scopes = Some(scopes.into_iter().map(Into::into).collect());
         self
     }
 

@@ -2,9 +2,9 @@
 
 use std::{borrow::Cow, pin::Pin, sync::Arc, time::Duration};
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use oauth2::{
-    AsyncHttpClient, AuthType, AuthUrl, Client, ClientId, EndpointNotSet, EndpointSet, HttpRequest,
+    AsyncHttpClient, AuthUrl, Client, ClientId, EndpointNotSet, EndpointSet, HttpRequest,
     HttpResponse, PkceCodeVerifier, RedirectUrl, RequestTokenError, StandardRevocableToken,
     TokenResponse, TokenUrl,
     basic::{
@@ -13,9 +13,11 @@ use oauth2::{
     },
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
+use url::form_urlencoded;
+use zeroize::Zeroizing;
 
-use super::{OAuthUpstream, PresetClientAuthentication, UpstreamError, UpstreamTokens};
+use super::{OAuthUpstream, UpstreamError, UpstreamTokens};
 use crate::{
     net::{HttpClient, HttpError},
     oauth::{AccessToken, AuthorizationCode, CodeVerifier, RefreshToken},
@@ -39,22 +41,33 @@ pub(super) type UpstreamClient = Client<
     EndpointSet,
 >;
 
+/// What a code was redeemed for.
+pub(super) struct Redeemed {
+    pub(super) tokens: UpstreamTokens,
+    /// As it came.
+    pub(super) id_token: Option<String>,
+}
+
 pub(super) async fn redeem_code(
     upstream: &OAuthUpstream,
     code: &AuthorizationCode,
     verifier: &CodeVerifier,
     redirect_uri: &str,
-) -> Result<UpstreamTokens, UpstreamError> {
+) -> Result<Redeemed, UpstreamError> {
     let client = upstream.client().await?;
+    let further = upstream.further_fields().await?;
     let redirect = RedirectUrl::new(redirect_uri.into())
         .map_err(|_| UpstreamError::Refused("our callback is no URL"))?;
-    let answer = client
-        .exchange_code(oauth2::AuthorizationCode::new(code.expose().into()))
+    let mut request = client.exchange_code(oauth2::AuthorizationCode::new(code.expose().into()));
+    for (name, value) in &further {
+        request = request.add_extra_param(*name, value.as_str());
+    }
+    let answer = request
         .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().into()))
         .set_redirect_uri(Cow::Owned(redirect))
         .request_async(&Door(Arc::clone(&upstream.http)))
         .await;
-    tokens(upstream, answer)
+    redeemed(upstream, answer)
 }
 
 pub(super) async fn refresh(
@@ -62,12 +75,17 @@ pub(super) async fn refresh(
     token: &RefreshToken,
 ) -> Result<UpstreamTokens, UpstreamError> {
     let client = upstream.client().await?;
+    let further = upstream.further_fields().await?;
     let old = oauth2::RefreshToken::new(token.expose().into());
-    let answer = client
-        .exchange_refresh_token(&old)
+    let mut request = client.exchange_refresh_token(&old);
+    for (name, value) in &further {
+        request = request.add_extra_param(*name, value.as_str());
+    }
+    let answer = request
         .request_async(&Door(Arc::clone(&upstream.http)))
         .await;
-    let mut tokens = tokens(upstream, answer)?;
+    // An ID token in it says nothing new about a grant that is somebody's already.
+    let mut tokens = redeemed(upstream, answer)?.tokens;
     // RFC 6749 §6: without a new refresh token the old one goes on.
     tokens.refresh_token.get_or_insert_with(|| token.clone());
     Ok(tokens)
@@ -77,17 +95,22 @@ impl OAuthUpstream {
     pub(super) async fn client(&self) -> Result<UpstreamClient, UpstreamError> {
         let endpoints = self.endpoints().await?;
         let broken = |_| UpstreamError::Refused("one of its endpoints is no URL");
-        let mut client = Client::new(ClientId::new(self.client_id.clone()))
+        let client = Client::new(ClientId::new(self.client_id.clone()))
             .set_auth_uri(AuthUrl::new(endpoints.authorization.clone()).map_err(broken)?)
             .set_token_uri(TokenUrl::new(endpoints.token.clone()).map_err(broken)?);
-        if let Some(secret) = &self.client_secret {
-            client = client.set_client_secret(oauth2::ClientSecret::new(secret.expose().into()));
-        }
-        let told = self.preset.map(|preset| preset.client_authentication);
-        if told == Some(PresetClientAuthentication::Post) {
-            client = client.set_auth_type(AuthType::RequestBody);
-        }
-        Ok(client)
+        Ok(self.authentication.apply(client))
+    }
+
+    /// What goes into a token request beside OAuth's own fields.
+    async fn further_fields(&self) -> Result<Vec<(&str, Zeroizing<String>)>, UpstreamError> {
+        let endpoints = self.endpoints().await?;
+        let mut fields = self.authentication.assertion(self.speaker(&endpoints))?;
+        let chosen = self.token_parameters.iter();
+        let mut all: Vec<_> = chosen
+            .map(|(name, value)| (name, value.to_owned().into()))
+            .collect();
+        all.append(&mut fields);
+        Ok(all)
     }
 }
 
@@ -108,7 +131,7 @@ impl<'c> AsyncHttpClient<'c> for Door {
             if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
                 return Err(DoorError::Unwell);
             }
-            let mut answer = answer.map(|body| body.to_vec());
+            let mut answer = as_json(answer.map(|body| body.to_vec()));
             if answer.status().is_success() && is_an_error(answer.body()) {
                 *answer.status_mut() = StatusCode::BAD_REQUEST;
             }
@@ -125,6 +148,42 @@ enum DoorError {
     Unwell,
 }
 
+/// An answer as RFC 6749 §5.1 has it, where it came as a form: some providers send one, and call it text
+/// or nothing at all.
+fn as_json(mut answer: HttpResponse) -> HttpResponse {
+    let headers = answer.headers();
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::to_str);
+    let kind = kind.and_then(Result::ok).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let may_be_a_form = ["application/x-www-form-urlencoded", "text/plain", ""]
+        .iter()
+        .any(|form| kind.eq_ignore_ascii_case(form));
+    if !may_be_a_form {
+        return answer;
+    }
+    if !answer.body().trim_ascii_start().starts_with(b"{") {
+        let Some(members) = form_members(answer.body()) else {
+            return answer;
+        };
+        *answer.body_mut() = Value::Object(members).to_string().into_bytes();
+    }
+    let json = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(CONTENT_TYPE, json);
+    answer
+}
+
+/// The fields of a form; none if one is there twice, so that it has one meaning.
+fn form_members(body: &[u8]) -> Option<Map<String, Value>> {
+    let mut members = Map::new();
+    for (name, value) in form_urlencoded::parse(body) {
+        let text = Value::String(value.into_owned());
+        if members.insert(name.into_owned(), text).is_some() {
+            return None;
+        }
+    }
+    Some(members)
+}
+
 /// Some providers answer errors with 200.
 fn is_an_error(body: &[u8]) -> bool {
     let answer = serde_json::from_slice::<Value>(body).unwrap_or_default();
@@ -134,10 +193,10 @@ fn is_an_error(body: &[u8]) -> bool {
 /// What providers say instead of `invalid_grant`.
 const INVALID_GRANT_TOO: [&str; 2] = ["bad_refresh_token", "bad_verification_code"];
 
-fn tokens(
+fn redeemed(
     upstream: &OAuthUpstream,
     answer: Result<UpstreamTokenResponse, RequestTokenError<DoorError, BasicErrorResponse>>,
-) -> Result<UpstreamTokens, UpstreamError> {
+) -> Result<Redeemed, UpstreamError> {
     let answer = answer.map_err(|error| match error {
         RequestTokenError::ServerResponse(refusal) => match refusal.error() {
             BasicErrorResponseType::InvalidGrant => UpstreamError::InvalidGrant,
@@ -178,7 +237,7 @@ fn tokens(
         ));
     }
     let now = upstream.clock.now();
-    Ok(UpstreamTokens {
+    let tokens = UpstreamTokens {
         access_token: AccessToken::new(answer.access_token.secret().as_str()),
         refresh_token: answer
             .refresh_token
@@ -187,6 +246,11 @@ fn tokens(
         expires_at: answer
             .expires_in
             .map(|Lifetime(seconds)| now.plus(Duration::from_secs(seconds))),
+        scopes: answer.scope,
+    };
+    Ok(Redeemed {
+        tokens,
+        id_token: answer.id_token.map(|IdToken(token)| token),
     })
 }
 
@@ -199,6 +263,34 @@ pub(super) struct UpstreamTokenResponse {
     #[serde(default, deserialize_with = "lifetime")]
     expires_in: Option<Lifetime>,
     refresh_token: Option<oauth2::RefreshToken>,
+    #[serde(default, deserialize_with = "scopes")]
+    scope: Option<Vec<String>>,
+    id_token: Option<IdToken>,
+}
+
+/// Says personal things: whoever prints the answer prints none of it.
+#[derive(Deserialize, Serialize)]
+struct IdToken(String);
+
+impl std::fmt::Debug for IdToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IdToken([redacted])")
+    }
+}
+
+/// Words with spaces between them (RFC 6749 §3.3), or with commas, or a list; anything else says nothing.
+fn scopes<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    let told = Value::deserialize(deserializer)?;
+    let texts: Vec<&str> = match &told {
+        Value::String(text) => vec![text],
+        Value::Array(members) => members.iter().filter_map(Value::as_str).collect(),
+        _ => return Ok(None),
+    };
+    let words = texts.iter().flat_map(|text| text.split([' ', ',']));
+    let words = words.filter(|word| !word.is_empty());
+    Ok(Some(words.map(str::to_owned).collect()))
 }
 
 /// Seconds; clamped to a year.

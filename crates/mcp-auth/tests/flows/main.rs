@@ -23,6 +23,8 @@ mod races;
 mod rig;
 mod several_upstreams;
 mod store_faults;
+mod upstream_client;
 mod upstream_faults;
+mod upstream_identity;
 mod upstream_login;
 mod upstream_tokens;
