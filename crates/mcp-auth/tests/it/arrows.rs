@@ -8,8 +8,8 @@ use std::{
 
 /// The floors, lowest first; modules on one floor do not know each other.
 const FLOORS: [&[&str]; 7] = [
-    &["oauth"],
-    &["store", "net", "audit", "metering"],
+    &["oauth", "metering"],
+    &["store", "net", "audit"],
     &["upstream"],
     &["access_token"],
     &["resource_server", "authorization_server", "local"],
