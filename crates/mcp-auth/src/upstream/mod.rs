@@ -16,6 +16,8 @@ mod presets;
 #[cfg(feature = "authorization-server")]
 mod revocation;
 #[cfg(feature = "authorization-server")]
+mod token_answer;
+#[cfg(feature = "authorization-server")]
 mod token_request;
 #[cfg(feature = "authorization-server")]
 mod upstreams;

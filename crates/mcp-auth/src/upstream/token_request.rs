@@ -2,31 +2,28 @@
 
 use std::{borrow::Cow, pin::Pin, sync::Arc, time::Duration};
 
-use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::StatusCode;
 use oauth2::{
     AsyncHttpClient, AuthUrl, Client, ClientId, EndpointNotSet, EndpointSet, HttpRequest,
     HttpResponse, PkceCodeVerifier, RedirectUrl, RequestTokenError, StandardRevocableToken,
-    TokenResponse, TokenUrl,
+    TokenUrl,
     basic::{
         BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse,
         BasicTokenIntrospectionResponse,
     },
 };
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::{OAuthUpstream, UpstreamError, UpstreamTokens};
+use super::{
+    OAuthUpstream, UpstreamError, UpstreamTokens,
+    token_answer::{IdToken, Lifetime, UpstreamTokenResponse, as_json, is_an_error},
+};
 use crate::{
     net::{HttpClient, HttpError},
     oauth::{AccessToken, AuthorizationCode, CodeVerifier, RefreshToken},
 };
 
 const MAX_ANSWER: usize = 64 * 1024;
-
-/// No token lives longer than this for us, whatever the upstream says.
-const MAX_LIFETIME: u64 = 365 * 24 * 3600;
 
 pub(super) type UpstreamClient = Client<
     BasicErrorResponse,
@@ -148,48 +145,6 @@ enum DoorError {
     Unwell,
 }
 
-/// An answer as RFC 6749 §5.1 has it, where it came as a form: some providers send one, and call it text
-/// or nothing at all.
-fn as_json(mut answer: HttpResponse) -> HttpResponse {
-    let headers = answer.headers();
-    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::to_str);
-    let kind = kind.and_then(Result::ok).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    let may_be_a_form = ["application/x-www-form-urlencoded", "text/plain", ""]
-        .iter()
-        .any(|form| kind.eq_ignore_ascii_case(form));
-    if !may_be_a_form {
-        return answer;
-    }
-    if !answer.body().trim_ascii_start().starts_with(b"{") {
-        let Some(members) = form_members(answer.body()) else {
-            return answer;
-        };
-        *answer.body_mut() = Value::Object(members).to_string().into_bytes();
-    }
-    let json = HeaderValue::from_static("application/json");
-    answer.headers_mut().insert(CONTENT_TYPE, json);
-    answer
-}
-
-/// The fields of a form; none if one is there twice, so that it has one meaning.
-fn form_members(body: &[u8]) -> Option<Map<String, Value>> {
-    let mut members = Map::new();
-    for (name, value) in form_urlencoded::parse(body) {
-        let text = Value::String(value.into_owned());
-        if members.insert(name.into_owned(), text).is_some() {
-            return None;
-        }
-    }
-    Some(members)
-}
-
-/// Some providers answer errors with 200.
-fn is_an_error(body: &[u8]) -> bool {
-    let answer = serde_json::from_slice::<Value>(body).unwrap_or_default();
-    answer.get("error").is_some_and(Value::is_string) && answer.get("access_token").is_none()
-}
-
 /// What providers say instead of `invalid_grant`.
 const INVALID_GRANT_TOO: [&str; 2] = ["bad_refresh_token", "bad_verification_code"];
 
@@ -252,140 +207,4 @@ fn redeemed(
         tokens,
         id_token: answer.id_token.map(|IdToken(token)| token),
     })
-}
-
-/// A token answer as providers really send it (RFC 6749 §5.1).
-#[derive(Debug, Deserialize, Serialize)]
-pub(super) struct UpstreamTokenResponse {
-    access_token: oauth2::AccessToken,
-    #[serde(default)]
-    token_type: UpstreamTokenType,
-    #[serde(default, deserialize_with = "lifetime")]
-    expires_in: Option<Lifetime>,
-    refresh_token: Option<oauth2::RefreshToken>,
-    #[serde(default, deserialize_with = "scopes")]
-    scope: Option<Vec<String>>,
-    id_token: Option<IdToken>,
-}
-
-/// Says personal things: whoever prints the answer prints none of it.
-#[derive(Deserialize, Serialize)]
-struct IdToken(String);
-
-impl std::fmt::Debug for IdToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("IdToken([redacted])")
-    }
-}
-
-/// Words with spaces between them (RFC 6749 §3.3), or with commas, or a list; anything else says nothing.
-fn scopes<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Vec<String>>, D::Error> {
-    let told = Value::deserialize(deserializer)?;
-    let texts: Vec<&str> = match &told {
-        Value::String(text) => vec![text],
-        Value::Array(members) => members.iter().filter_map(Value::as_str).collect(),
-        _ => return Ok(None),
-    };
-    let words = texts.iter().flat_map(|text| text.split([' ', ',']));
-    let words = words.filter(|word| !word.is_empty());
-    Ok(Some(words.map(str::to_owned).collect()))
-}
-
-/// Seconds; clamped to a year.
-#[derive(Debug, Clone, Copy, Serialize)]
-struct Lifetime(u64);
-
-/// A number, or a number in a string; what is neither, or is not positive, is not told.
-fn lifetime<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Lifetime>, D::Error> {
-    let told = match Value::deserialize(deserializer)? {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse::<f64>().ok(),
-        _ => None,
-    };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    // within bounds by the filter
-    Ok(told
-        .filter(|seconds| *seconds >= 1.0)
-        .map(|seconds| Lifetime((seconds as u64).min(MAX_LIFETIME))))
-}
-
-/// Only a bearer token is of use to us, whatever its spelling.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
-pub(super) struct UpstreamTokenType(String);
-
-impl oauth2::TokenType for UpstreamTokenType {}
-
-impl UpstreamTokenType {
-    /// RFC 6749 §7.1: without regard to case; some providers leave it out.
-    fn is_bearer(&self) -> bool {
-        self.0.is_empty() || self.0.eq_ignore_ascii_case("bearer")
-    }
-}
-
-impl TokenResponse for UpstreamTokenResponse {
-    type TokenType = UpstreamTokenType;
-
-    fn access_token(&self) -> &oauth2::AccessToken {
-        &self.access_token
-    }
-
-    fn token_type(&self) -> &UpstreamTokenType {
-        &self.token_type
-    }
-
-    fn expires_in(&self) -> Option<Duration> {
-        self.expires_in
-            .map(|Lifetime(seconds)| Duration::from_secs(seconds))
-    }
-
-    fn refresh_token(&self) -> Option<&oauth2::RefreshToken> {
-        self.refresh_token.as_ref()
-    }
-
-    fn scopes(&self) -> Option<&Vec<oauth2::Scope>> {
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_is_one_whatever_its_status() {
-        assert!(is_an_error(
-            br#"{"error":"bad_refresh_token","error_description":"x"}"#
-        ));
-        for good in [
-            r#"{"access_token":"t"}"#,
-            r#"{"access_token":"t","error":""}"#,
-            "{}",
-            "<html>",
-        ] {
-            assert!(!is_an_error(good.as_bytes()), "{good}");
-        }
-    }
-
-    /// TIM-04.
-    #[test]
-    fn clamps_strange_lifetimes() {
-        let told = |value: &str| {
-            let text =
-                format!(r#"{{"access_token":"t","token_type":"Bearer","expires_in":{value}}}"#);
-            serde_json::from_str::<UpstreamTokenResponse>(&text)
-                .unwrap()
-                .expires_in
-                .map(|Lifetime(seconds)| seconds)
-        };
-        assert_eq!(told("300"), Some(300));
-        assert_eq!(told("\"300\""), Some(300));
-        assert_eq!(told("1e30"), Some(MAX_LIFETIME));
-        for nothing in ["-5", "0", "\"soon\"", "null", "[1]", "{}", "true"] {
-            assert_eq!(told(nothing), None, "{nothing}");
-        }
-    }
 }
