@@ -272,7 +272,7 @@ impl DemoUpstreamBuilder {
 
     /// Issues tokens for an MCP server: clients register themselves (RFC 7591) or come with a metadata
     /// document, and a token that is asked for with this `resource` (RFC 8707) is a JWT (RFC 9068)
-    /// whose audience it is.
+    /// whose audience it is. Where it is the only one, such clients need not name it.
     #[must_use]
     pub fn with_resource(mut self, resource: &str) -> Self {
         self.resources.push(resource.to_owned());

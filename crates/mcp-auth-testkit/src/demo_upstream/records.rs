@@ -91,6 +91,14 @@ impl Records {
         self.resources.push(resource.to_owned());
     }
 
+    /// What a host means that names no resource, as those of MCP 2025-03-26: the only one there is.
+    pub(super) fn default_resource(&self, client: &str) -> Option<String> {
+        match self.resources.as_slice() {
+            [only] if client != super::CLIENT_ID => Some(only.clone()),
+            _ => None,
+        }
+    }
+
     pub(super) fn serves_resources(&self) -> bool {
         !self.resources.is_empty()
     }
