@@ -215,10 +215,7 @@ async fn redirected(listener: &TcpListener) -> Outcome<String> {
     Ok(target.to_owned())
 }
 
-async fn call(
-    client: &RunningService<RoleClient, ClientConfig>,
-    tool: &str,
-) -> Outcome<String> {
+async fn call(client: &RunningService<RoleClient, ClientConfig>, tool: &str) -> Outcome<String> {
     let tool = tool.to_owned();
     let result = client
         .call_tool(CallToolRequestParams::new(tool.clone()))

@@ -143,8 +143,8 @@ fn checked(
     let challenge = CodeChallenge::parse(parameter("code_challenge").unwrap_or_default())
         .map_err(|_| ("invalid_request", "code_challenge is missing or malformed"))?;
     let client = parameter("client_id").unwrap_or_default();
-    let resource = clients::asked_resource(server, parameters)
-        .map_err(|reason| ("invalid_target", reason))?;
+    let resource =
+        clients::asked_resource(server, parameters).map_err(|reason| ("invalid_target", reason))?;
     Ok(Asked {
         client: client.to_owned(),
         resource: resource.or_else(|| server.records().default_resource(client)),
