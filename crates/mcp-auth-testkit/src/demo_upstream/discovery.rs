@@ -34,10 +34,19 @@ pub(super) async fn document(State(server): State<Arc<Server>>) -> Document {
         "prompt_values_supported": ["none", "login"],
         "authorization_response_iss_parameter_supported": true,
     });
-    if server.faults().no_userinfo_endpoint
-        && let Some(document) = document.as_object_mut()
-    {
-        document.remove("userinfo_endpoint");
+    if let Some(document) = document.as_object_mut() {
+        let faults = server.faults();
+        for (left_out, member) in [
+            (faults.no_userinfo_endpoint, "userinfo_endpoint"),
+            (
+                faults.iss_not_promised,
+                "authorization_response_iss_parameter_supported",
+            ),
+        ] {
+            if left_out {
+                document.remove(member);
+            }
+        }
     }
     if server.records().serves_resources()
         && let Some(document) = document.as_object_mut()

@@ -63,6 +63,8 @@ pub struct Faults {
     pub wrong_iss: bool,
     /// The redirect carries no `iss`, although discovery promises one.
     pub omit_iss: bool,
+    /// The metadata does not promise `iss`; the redirect carries it all the same.
+    pub iss_not_promised: bool,
     /// `/authorize` redirects with this error and an `error_description` that carries markup.
     pub error_on_authorize: Option<String>,
 }

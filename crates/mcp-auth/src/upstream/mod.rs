@@ -296,3 +296,31 @@ pub enum UpstreamError {
     #[error("the upstream refused the request: {0}")]
     Refused(&'static str),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// CL-13; RFC 9207 §2.4. Compared byte for byte.
+    #[test]
+    fn iss_is_judged_by_four_rows() {
+        let ours = Issuer::parse("https://id.example").unwrap();
+        let rows = [
+            (ExpectedIssuer::Required(ours.clone()), true, false),
+            (ExpectedIssuer::IfPresent(ours), true, true),
+            (ExpectedIssuer::Unknown, false, true),
+        ];
+        for (expected, present, absent) in rows {
+            assert_eq!(expected.accepts(Some("https://id.example")), present);
+            assert_eq!(expected.accepts(None), absent);
+            for other in [
+                "https://id.example/",
+                "https://ID.example",
+                "",
+                "https://a.example",
+            ] {
+                assert!(!expected.accepts(Some(other)), "{expected:?}: {other}");
+            }
+        }
+    }
+}

@@ -1,7 +1,15 @@
 //! Our client at the upstream: how it proves itself, what it sends, and what answers it takes.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
+use axum::{Router, http::Uri};
+use http::StatusCode;
 use mcp_auth::{
     access_token::SigningKeys,
     oauth::{AuthorizationCode, ClientSecret, CodeVerifier, RefreshToken, SystemRandom},
@@ -11,6 +19,7 @@ use mcp_auth::{
     },
 };
 use mcp_auth_testkit::{Browser, DemoUpstream, browser::Decision};
+use tokio::net::TcpListener;
 
 use crate::rig::Rig;
 
@@ -169,6 +178,46 @@ async fn a_form_is_a_token_answer_too() {
     // An error in a form is an error, and what ends the grant ends it.
     let error = upstream.refresh(&RefreshToken::new("never")).await;
     assert!(matches!(error, Err(UpstreamError::InvalidGrant)));
+}
+
+/// PX-13, PX-15. Metadata that is none: nobody is sent anywhere, and nothing in it is passed on.
+#[tokio::test]
+async fn metadata_that_is_none_leads_nowhere() {
+    let huge = format!(r#"{{"padding":"{}"}}"#, "x".repeat(6 << 20));
+    let page = "<!doctype html><title>Sorry</title>";
+    for (status, body) in [
+        (200, page),
+        (404, page),
+        (500, page),
+        (200, &huge),
+        (302, ""),
+    ] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        let body = body.to_owned();
+        let router = Router::new().fallback(move |uri: Uri| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            let status = StatusCode::from_u16(status).unwrap();
+            let to_itself = [("location", uri.path().to_owned())];
+            let answer = (status, to_itself, body.clone());
+            async move { answer }
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let issuer = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let upstream = OAuthUpstream::with_issuer(issuer, "us").build().unwrap();
+        let verifier = CodeVerifier::generate(&SystemRandom);
+        let request = UpstreamAuthorization::new("s", &verifier, CALLBACK);
+        let error = upstream.authorization_url(&request).await.unwrap_err();
+        assert!(
+            matches!(error, UpstreamError::Outage(_)),
+            "{status}: {error}"
+        );
+        let said = format!("{error} {error:?}");
+        assert!(!said.contains("Sorry") && !said.contains("xxx"), "{said}");
+        let times = asked.load(Ordering::SeqCst);
+        assert!((1..=2).contains(&times), "{status}: asked {times} times");
+    }
 }
 
 /// RFC 6749 §4.1.2: the second use of a code is refused, and is no outage.

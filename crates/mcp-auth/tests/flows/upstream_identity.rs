@@ -3,6 +3,7 @@
 use std::{
     io::Write,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -134,11 +135,11 @@ async fn without_openid_userinfo_has_to_say_who_it_is() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_id_token_of_a_refresh_is_not_looked_at() {
     let rig = Rig::plan()
-        .upstream_lifetime(std::time::Duration::from_secs(300))
+        .upstream_lifetime(Duration::from_secs(300))
         .start()
         .await;
     let mut session = rig.sign_in().await;
-    rig.clock.advance(std::time::Duration::from_secs(301));
+    rig.clock.advance(Duration::from_secs(301));
     rig.upstream
         .change_faults(|faults| faults.id_token = Some(IdTokenFault::WrongKey));
     session.renew().await;
