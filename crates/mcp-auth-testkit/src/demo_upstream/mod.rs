@@ -31,6 +31,7 @@
 
 mod authorize;
 mod broken_body;
+mod client_assertion;
 mod clients;
 mod discovery;
 mod faults;
@@ -116,6 +117,12 @@ impl DemoUpstream {
     /// Adds a redirect URI of the client; it is compared byte for byte.
     pub fn register_redirect(&self, uri: &str) {
         self.server.records().redirect_uris.push(uri.to_owned());
+    }
+
+    /// From now on its client may prove itself with one of these public keys instead of the secret
+    /// (`private_key_jwt`, RFC 7523 §2.2): a JWK set (RFC 7517 §5). The secret goes on.
+    pub fn register_client_keys(&self, key_set: serde_json::Value) {
+        self.server.records().client_keys = Some(key_set);
     }
 
     /// From now on issues tokens for this MCP server too; see [`DemoUpstreamBuilder::with_resource`].

@@ -72,6 +72,10 @@ pub(super) struct Records {
     refresh_tokens: HashMap<String, u64>,
     used_refresh_tokens: HashMap<String, u64>,
     families_begun: u64,
+    /// What our client may prove itself with beside its secret.
+    pub(super) client_keys: Option<serde_json::Value>,
+    /// The `jti` of every assertion that was taken.
+    pub(super) assertions: HashSet<String>,
 }
 
 impl Records {

@@ -18,8 +18,6 @@ mod principal;
 #[cfg(feature = "authorization-server")]
 mod sealed;
 #[cfg(feature = "authorization-server")]
-mod signing_keys;
-#[cfg(feature = "authorization-server")]
 mod upstream_token;
 mod verified_tokens;
 mod verifier;
@@ -42,6 +40,7 @@ pub(crate) use own_tokens::{AccessTokenForm, NotSigned, OwnTokens};
 #[cfg(feature = "authorization-server")]
 pub(crate) use principal::UpstreamTokenSource;
 pub use principal::{Principal, UpstreamTokenError};
-#[cfg(feature = "authorization-server")]
-pub use signing_keys::{SigningKeys, SigningKeysError};
 pub use verifier::{TokenVerifier, VerifyError};
+
+#[cfg(feature = "authorization-server")]
+pub use crate::oauth::jose::{SigningKeys, SigningKeysError};

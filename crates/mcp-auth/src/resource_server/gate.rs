@@ -35,6 +35,8 @@ use super::{
 };
 use crate::{
     access_token::{CheckedProof, Principal, VerifyError},
+    audit::AuditAction,
+    metering,
     net::{Causes, ResponseBody, collect},
     oauth::Scopes,
 };
@@ -206,6 +208,7 @@ impl Arrival {
                     *request.body_mut() = body.into();
                 }
                 request.extensions_mut().insert(principal.clone());
+                metering::token_check("accepted");
                 let admitted = Admitted {
                     server,
                     origin,
@@ -280,6 +283,12 @@ fn examine<B>(
     };
     let needed = needed.as_ref().unwrap_or(&settings.required_scopes);
     if !settings.hierarchy.satisfies(principal.scopes(), needed) {
+        settings.audit.record(AuditAction::StepUp, |event| {
+            event.subject = Some(principal.subject().to_owned());
+            event.client = principal.client().cloned();
+            event.grant = principal.grant().map(str::to_owned);
+            event.scopes = Some(needed.clone());
+        });
         return Err(Refusal::InsufficientScope(to_ask_for(needed, principal)));
     }
     // What is gone here, a tool can neither log nor pass on.

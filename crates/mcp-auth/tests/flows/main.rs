@@ -15,11 +15,16 @@ mod dcr_proxy;
 mod grant_administration;
 mod instances;
 mod key_rotation;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[path = "../proofs/mod.rs"]
 mod proofs;
 mod races;
 mod rig;
+mod several_upstreams;
 mod store_faults;
+mod upstream_client;
 mod upstream_faults;
+mod upstream_identity;
 mod upstream_login;
 mod upstream_tokens;

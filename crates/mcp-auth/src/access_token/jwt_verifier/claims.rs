@@ -5,7 +5,12 @@ use serde_json::{Map, Number, Value};
 
 use crate::{
     access_token::{Principal, VerifyError},
-    oauth::{ClientId, Issuer, JwkThumbprint, Scope, Scopes, Timestamp},
+    oauth::{
+        ClientId, Issuer, JwkThumbprint, Scope, Scopes, Timestamp,
+        jose::registered_claims::{
+            audience, is_usable_subject, maybe_moment, moment, texts, timestamp,
+        },
+    },
 };
 
 /// The claims that are read; one that stands there twice, or has another type, spoils the token.
@@ -52,8 +57,6 @@ impl IssuerClaim {
     }
 }
 
-const MAX_SUBJECT: usize = 255;
-
 impl Claims {
     /// Whether this speaks to a client about its user, and opens nothing (OpenID Connect Core §2).
     ///
@@ -69,10 +72,7 @@ impl Claims {
 
     pub(super) fn principal(&self, issuer: &Issuer) -> Result<Principal, VerifyError> {
         use VerifyError::Invalid;
-        let usable = !self.sub.is_empty()
-            && self.sub.len() <= MAX_SUBJECT
-            && !self.sub.chars().any(char::is_control);
-        if !usable {
+        if !is_usable_subject(&self.sub) {
             return Err(Invalid("it names no usable subject"));
         }
         let client = self.client_id.as_ref().or(self.azp.as_ref());
@@ -116,11 +116,6 @@ fn key(confirmation: &Map<String, Value>) -> Result<JwkThumbprint, VerifyError> 
     key.ok_or(VerifyError::Invalid("bound in a way that is not served"))
 }
 
-/// One text or a list of them (RFC 7519 §4.1.3).
-fn audience<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    texts(deserializer)?.ok_or_else(|| serde::de::Error::custom("no audience"))
-}
-
 /// A list of texts, or one text with spaces between them.
 fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let texts = texts(deserializer)?.unwrap_or_default();
@@ -130,42 +125,3 @@ fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::E
         .map(str::to_owned)
         .collect())
 }
-
-fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Texts {
-        One(String),
-        Many(Vec<String>),
-    }
-    Ok(match Option::<Texts>::deserialize(deserializer)? {
-        None => None,
-        Some(Texts::One(text)) => Some(vec![text]),
-        Some(Texts::Many(texts)) => Some(texts),
-    })
-}
-
-fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-    maybe_moment(deserializer)?.ok_or_else(|| serde::de::Error::custom("no moment"))
-}
-
-/// A `NumericDate` (RFC 7519 §2): a number, whole or not, of this age of the world.
-fn maybe_moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    match Option::<Number>::deserialize(deserializer)? {
-        None => Ok(None),
-        Some(number) => match timestamp(&number) {
-            None => Err(serde::de::Error::custom("no moment")),
-            moment => Ok(moment),
-        },
-    }
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within bounds
-fn timestamp(number: &Number) -> Option<Timestamp> {
-    let seconds = number.as_f64()?;
-    let in_this_age = seconds.is_finite() && (0.0..END_OF_TIME).contains(&seconds);
-    in_this_age.then(|| Timestamp::from_seconds(seconds as u64))
-}
-
-/// The year 10000.
-const END_OF_TIME: f64 = 253_402_300_800.0;

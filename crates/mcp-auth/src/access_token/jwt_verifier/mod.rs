@@ -7,7 +7,6 @@ mod issuer;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use serde::{Deserialize, de::IgnoredAny};
 
 pub use builder::JwtVerifierBuilder;
 use claims::{Claims, IssuerClaim};
@@ -18,7 +17,7 @@ use super::{Principal, TokenVerifier, VerifyError, verified_tokens::VerifiedToke
 use crate::{
     oauth::{
         AccessToken, Clock, ResourceIdentifier, Timestamp,
-        jose::{Compact, JwkSet, NotVerified, SigningAlgorithm},
+        jose::{Compact, JwkSet, NotVerified, ReceivedHeader},
     },
     upstream::{KeysError, KnownKeys},
 };
@@ -67,20 +66,9 @@ struct VerifiedJwt {
     ends: Timestamp,
 }
 
-#[derive(Deserialize)]
-struct Header {
-    alg: SigningAlgorithm,
-    typ: Option<String>,
-    kid: Option<String>,
-    cty: Option<IgnoredAny>,
-    crit: Option<IgnoredAny>,
-    b64: Option<IgnoredAny>,
-    enc: Option<IgnoredAny>,
-}
-
 /// A token that passed what can be checked without keys.
 struct Presented<'a> {
-    compact: Compact<'a, Header>,
+    compact: Compact<'a, ReceivedHeader>,
     index: usize,
     issued_at: Option<Timestamp>,
 }
@@ -108,15 +96,10 @@ impl JwtVerifier {
         if text.len() > MAX_BYTES {
             return Err(Invalid("longer than any token"));
         }
-        let compact =
-            Compact::<Header>::parse(text).ok_or(Invalid("no JWT with a served algorithm"))?;
+        let compact = Compact::<ReceivedHeader>::parse(text)
+            .ok_or(Invalid("no JWT with a served algorithm"))?;
         let header = &compact.header;
-        if header.crit.is_some() || header.b64.is_some() {
-            return Err(Invalid("it has to be read in a way that is not served"));
-        }
-        if header.cty.is_some() || header.enc.is_some() {
-            return Err(Invalid("a JWT of another kind"));
-        }
+        header.check().map_err(Invalid)?;
         let claim: IssuerClaim = compact.unverified().ok_or(Invalid("it names no issuer"))?;
         let named = |issuer: &TrustedIssuer| issuer.issuer.as_str() == claim.iss;
         let index = self.issuers.iter().position(named);

@@ -8,12 +8,15 @@ use crate::tier::Environment;
 use crate::{
     BuildError,
     access_token::{JwtIssuer, JwtVerifier, TokenVerifier},
+    audit::AuditSink,
     net::{HttpClient, default_http_client},
     oauth::{
         AuthorizationServerMetadata, Clock, Issuer, PublicUrl, RedirectUri, ResourceIdentifier,
         Scopes, SystemClock,
     },
-    resource_server::{ResourceServer, ResourceServerBuilder, ResourceServers, ScopeHierarchy},
+    resource_server::{
+        OperationScopes, ResourceServer, ResourceServerBuilder, ResourceServers, ScopeHierarchy,
+    },
     upstream::{IssuerDocument, UpstreamError, is_secure},
 };
 
@@ -28,6 +31,8 @@ pub struct DcrProxyBuilder {
     required_scopes: Scopes,
     scopes_supported: Option<Scopes>,
     hierarchy: ScopeHierarchy,
+    operations: Option<OperationScopes>,
+    audit: Option<Arc<dyn AuditSink>>,
     allowed_origins: Vec<String>,
     relayed: Option<Vec<String>>,
     plain_jwts: bool,
@@ -46,6 +51,8 @@ impl DcrProxyBuilder {
             required_scopes: Scopes::empty(),
             scopes_supported: None,
             hierarchy: ScopeHierarchy::none(),
+            operations: None,
+            audit: None,
             allowed_origins: Vec::new(),
             relayed: None,
             plain_jwts: false,
@@ -113,6 +120,20 @@ impl DcrProxyBuilder {
     /// Which broader scopes imply narrower ones.
     pub fn with_scope_hierarchy(mut self, hierarchy: ScopeHierarchy) -> Self {
         self.hierarchy = hierarchy;
+        self
+    }
+
+    /// Which scopes single operations need, beside those that every request needs. The provider must know
+    /// them.
+    pub fn with_operation_scopes(mut self, operations: OperationScopes) -> Self {
+        self.operations = Some(operations);
+        self
+    }
+
+    /// With a record of requests whose token lacked a scope; none by default. What goes on at the provider
+    /// is not seen here.
+    pub fn with_audit(mut self, sink: Arc<dyn AuditSink>) -> Self {
+        self.audit = Some(sink);
         self
     }
 
@@ -241,6 +262,14 @@ impl DcrProxyBuilder {
         let server: ResourceServerBuilder =
             ResourceServer::builder(self.public_url.clone(), path, Arc::clone(verifier));
         let supported = self.scopes_supported.as_ref();
+        let server = match &self.audit {
+            Some(sink) => server.with_audit(Arc::clone(sink)),
+            None => server,
+        };
+        let server = match &self.operations {
+            Some(operations) => server.with_operation_scopes(operations.clone()),
+            None => server,
+        };
         server
             .with_issuer(self.issuer.clone())
             .with_required_scopes(self.required_scopes.clone())

@@ -37,6 +37,7 @@ use crate::{
 pub struct ShimBuilder<T> {
     public_url: PublicUrl,
     upstream: Arc<dyn Upstream>,
+    further_upstreams: Vec<(String, Arc<dyn Upstream>)>,
     path: String,
     further_paths: Vec<String>,
     server_name: Option<String>,
@@ -87,6 +88,7 @@ impl<T: ShimTier> ShimBuilder<T> {
         Self {
             public_url,
             upstream,
+            further_upstreams: Vec::new(),
             path: "/mcp".into(),
             further_paths: Vec::new(),
             server_name: None,
