@@ -1,18 +1,34 @@
-//! Writes the page `docs/hosting.md` from the presets: `scripts/update-hosting`.
+//! The page `docs/hosting.md`, which is made of the presets.
 
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
 
 use mcp_auth::upstream::{Audience, Fact, MetadataForm, Offer, Preset, PresetPlace, PresetTier};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+#[test]
+fn the_page_says_what_the_presets_say() {
+    let kept = std::fs::read_to_string(PATH).unwrap();
+    let is_current = kept == page().unwrap();
+    assert!(
+        is_current,
+        "docs/hosting.md is stale: run scripts/update-hosting"
+    );
+}
+
+#[test]
+#[ignore = "writes docs/hosting.md; scripts/update-hosting runs it"]
+fn writes_the_page() {
+    std::fs::write(PATH, page().unwrap()).unwrap();
+}
+
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/hosting.md");
+
+fn page() -> Result<String, fmt::Error> {
     let mut page = String::from(BEGINNING);
     table(&mut page)?;
     for preset in Preset::all() {
         section(&mut page, preset)?;
     }
-    std::io::stdout().write_all(page.as_bytes())?;
-    Ok(())
+    Ok(page)
 }
 
 /// All of them in one table.
