@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use http::HeaderValue;
 use oauth2::AuthType;
 use serde::Serialize;
-use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::{UpstreamError, token_request::UpstreamClient};
+use crate::net::basic_credentials;
 use crate::oauth::{ClientSecret, Random, SystemRandom, Timestamp, jose::SigningKeys};
 
 /// One way for every request to the upstream that is ours alone: token, refresh and revocation.
@@ -65,7 +64,7 @@ impl ClientAuthentication {
         let mut name = || fields.push(("client_id", text(speaker.client_id)));
         match self {
             Self::None | Self::Assertion(_) => name(),
-            Self::SecretInHeader(secret) => header = basic(speaker.client_id, secret),
+            Self::SecretInHeader(secret) => header = basic_credentials(speaker.client_id, secret),
             Self::SecretInBody(secret) => {
                 name();
                 fields.push(("client_secret", text(secret.expose())));
@@ -121,19 +120,4 @@ const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
 
 fn text(text: &str) -> Zeroizing<String> {
     Zeroizing::new(text.to_owned())
-}
-
-/// Form-encoded before base64 (RFC 6749 §2.3.1).
-fn basic(client_id: &str, secret: &ClientSecret) -> Option<HeaderValue> {
-    let encoded =
-        |text: &str| -> String { form_urlencoded::byte_serialize(text.as_bytes()).collect() };
-    let pair = Zeroizing::new(format!(
-        "{}:{}",
-        encoded(client_id),
-        encoded(secret.expose())
-    ));
-    let mut value =
-        HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair.as_bytes()))).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }

@@ -11,7 +11,8 @@ use axum::{
 };
 use mcp_auth::{
     BuildError, DcrProxy, Principal, Tier,
-    oauth::{Issuer, PublicUrl, Scopes},
+    access_token::StaticTokens,
+    oauth::{AccessToken, ClientSecret, Issuer, PublicUrl, Scopes},
     tier::DcrProxyBuilder,
 };
 use mcp_auth_testkit::{
@@ -514,4 +515,37 @@ async fn what_the_provider_says_of_a_registration_is_told_in_our_words() {
         let told: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(told["error"], code, "{answer:?}");
     }
+}
+
+/// INT-05, PX-08.
+#[tokio::test]
+async fn opaque_tokens_are_asked_about_where_the_provider_can_be_asked() {
+    let able = |metadata: &mut Value, issuer: &str| {
+        metadata["introspection_endpoint"] = json!(format!("{issuer}/introspect"));
+        metadata.as_object_mut().unwrap().remove("jwks_uri");
+    };
+    let secret = || ClientSecret::new("s");
+    let odd = Odd::start(able, (404, "")).await;
+    assert!(odd.tier().with_introspection("ours", secret()).discover().await.is_ok());
+    let odd = Odd::start(|_, _| {}, (404, "")).await;
+    let built = odd.tier().with_introspection("ours", secret()).discover().await;
+    let said = built.unwrap_err().to_string();
+    assert!(said.contains("no introspection endpoint") && said.contains("DcrShim"), "{said}");
+}
+
+/// RS-13.
+#[tokio::test]
+async fn a_service_key_comes_in_beside_the_provider_s_tokens() {
+    let key = "correct-horse-battery-staple";
+    let program = Principal::new(StaticTokens::ISSUER, "nightly");
+    let program = program.with_scopes(Scopes::parse("mcp:tools").unwrap());
+    let keys = StaticTokens::new().with_token(&AccessToken::new(key), program);
+    let keys = Arc::new(keys.unwrap());
+    let server = Proxied::with(|builder| builder.with_further_verifier(keys)).await;
+    let (status, _, told) = server.call(key).await;
+    assert_eq!((status, &told["issuer"]), (200, &json!("static-key")));
+    let signed_in = server.sign_in().await;
+    let (status, _, told) = server.call(signed_in.tokens.access_token.expose()).await;
+    assert_eq!((status, &told["subject"]), (200, &json!("user-alice")));
+    assert_eq!(server.call("another-key-also-long").await.0, 401);
 }

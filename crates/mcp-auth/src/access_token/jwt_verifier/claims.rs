@@ -1,15 +1,13 @@
 //! What a JWT access token says (RFC 9068 §2.2), as providers really write it.
 
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Number, Value};
 
 use crate::{
-    access_token::{Principal, VerifyError},
+    access_token::{Principal, VerifyError, spoken_for::SpokenFor},
     oauth::{
-        ClientId, Issuer, JwkThumbprint, Scope, Scopes, Timestamp,
-        jose::registered_claims::{
-            audience, is_usable_subject, maybe_moment, moment, texts, timestamp,
-        },
+        Issuer, Timestamp,
+        jose::registered_claims::{audience, maybe_moment, moment, timestamp, words},
     },
 };
 
@@ -71,57 +69,15 @@ impl Claims {
     }
 
     pub(super) fn principal(&self, issuer: &Issuer) -> Result<Principal, VerifyError> {
-        use VerifyError::Invalid;
-        if !is_usable_subject(&self.sub) {
-            return Err(Invalid("it names no usable subject"));
-        }
-        let client = self.client_id.as_ref().or(self.azp.as_ref());
-        let client = client.map(|id| ClientId::parse(id)).transpose();
-        let client = client.map_err(|_| Invalid("its client_id is malformed"))?;
-        // A client that acts for itself, which must not be taken for a user (RFC 9068 §5).
-        let acts_for_itself = client
-            .as_ref()
-            .is_some_and(|client| client.as_str() == self.sub);
-        let subject = match acts_for_itself {
-            true => format!("|{}", self.sub),
-            false if self.sub.starts_with('|') => {
-                return Err(Invalid("its subject looks like a client"));
-            }
-            false => self.sub.clone(),
-        };
         let words = self.scope.iter().chain(&self.scp).chain(&self.permissions);
-        let scopes: Result<Scopes, _> = words.map(|word| Scope::parse(word)).collect();
-        let scopes = scopes.map_err(|_| Invalid("a scope that is none"))?;
-        let mut principal = Principal::new(issuer.as_str(), subject)
-            .with_scopes(scopes)
-            .with_expiry(self.exp);
-        if let Some(client) = client {
-            principal = principal.with_client(client);
-        }
-        match &self.cnf {
-            None => Ok(principal),
-            Some(confirmation) => Ok(principal.with_confirmation(key(confirmation)?)),
-        }
+        let spoken_for = SpokenFor {
+            issuer,
+            subject: &self.sub,
+            client: self.client_id.as_deref().or(self.azp.as_deref()),
+            scopes: words.map(String::as_str).collect(),
+            expires_at: Some(self.exp),
+            confirmation: self.cnf.as_ref(),
+        };
+        spoken_for.principal()
     }
-}
-
-/// The one way of binding that is served (RFC 9449 §6.1): a token that is bound in another way is
-/// nobody's.
-fn key(confirmation: &Map<String, Value>) -> Result<JwkThumbprint, VerifyError> {
-    let jkt = match confirmation.len() {
-        1 => confirmation.get("jkt").and_then(Value::as_str),
-        _ => None,
-    };
-    let key = jkt.and_then(|jkt| JwkThumbprint::parse(jkt).ok());
-    key.ok_or(VerifyError::Invalid("bound in a way that is not served"))
-}
-
-/// A list of texts, or one text with spaces between them.
-fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let texts = texts(deserializer)?.unwrap_or_default();
-    let words = texts.iter().flat_map(|text| text.split(' '));
-    Ok(words
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect())
 }

@@ -13,7 +13,9 @@ use claims::{Claims, IssuerClaim};
 pub use issuer::JwtIssuer;
 use issuer::TrustedIssuer;
 
-use super::{Principal, TokenVerifier, VerifyError, verified_tokens::VerifiedTokens};
+use super::{
+    Principal, TokenVerifier, VerifyError, spoken_for::is_for, verified_tokens::VerifiedTokens,
+};
 use crate::{
     oauth::{
         AccessToken, Clock, ResourceIdentifier, Timestamp,
@@ -170,15 +172,8 @@ impl JwtVerifier {
         verified: VerifiedJwt,
         resource: &ResourceIdentifier,
     ) -> Result<Principal, VerifyError> {
-        let names = self
-            .issuers
-            .get(verified.issuer)
-            .map(|issuer| &issuer.audiences);
-        let is_ours = |audience: &String| {
-            names.is_some_and(|names| names.contains(audience))
-                || ResourceIdentifier::parse(audience).is_ok_and(|parsed| parsed == *resource)
-        };
-        if verified.audience.iter().any(is_ours) {
+        let issuer = self.issuers.get(verified.issuer);
+        if issuer.is_some_and(|issuer| is_for(&verified.audience, resource, &issuer.audiences)) {
             return Ok(verified.principal);
         }
         Err(VerifyError::Invalid("issued for another resource"))
@@ -193,6 +188,11 @@ impl JwtVerifier {
 
 #[async_trait]
 impl TokenVerifier for JwtVerifier {
+    fn issuers(&self) -> Vec<&str> {
+        let all = self.issuers.iter();
+        all.map(|issuer| issuer.issuer.as_str()).collect()
+    }
+
     fn verify_now(
         &self,
         token: &AccessToken,

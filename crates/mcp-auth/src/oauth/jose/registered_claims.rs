@@ -36,6 +36,16 @@ pub(crate) fn texts<'de, D: Deserializer<'de>>(
     })
 }
 
+/// A list of texts, or one text with spaces between them.
+pub(crate) fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let texts = texts(deserializer)?.unwrap_or_default();
+    let words = texts.iter().flat_map(|text| text.split(' '));
+    Ok(words
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect())
+}
+
 /// One that has to be there.
 pub(crate) fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     maybe_moment(deserializer)?.ok_or_else(|| serde::de::Error::custom("no moment"))

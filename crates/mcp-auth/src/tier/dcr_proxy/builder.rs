@@ -7,11 +7,11 @@ use super::{DcrProxy, Mirror, registration_relay::RegistrationRelay, requirement
 use crate::tier::Environment;
 use crate::{
     BuildError,
-    access_token::{JwtIssuer, JwtVerifier, TokenVerifier},
+    access_token::{IntrospectionVerifier, JwtIssuer, JwtVerifier, TokenVerifier, Verifiers},
     audit::AuditSink,
     net::{HttpClient, default_http_client},
     oauth::{
-        AuthorizationServerMetadata, Clock, Issuer, PublicUrl, RedirectUri, ResourceIdentifier,
+        AuthorizationServerMetadata, ClientSecret, Clock, Issuer, PublicUrl, RedirectUri, ResourceIdentifier,
         Scopes, SystemClock,
     },
     resource_server::{
@@ -37,6 +37,8 @@ pub struct DcrProxyBuilder {
     relayed: Option<Vec<String>>,
     plain_jwts: bool,
     verifier: Option<Arc<dyn TokenVerifier>>,
+    introspection: Option<(String, ClientSecret)>,
+    further_verifiers: Vec<Arc<dyn TokenVerifier>>,
     http: Option<Arc<dyn HttpClient>>,
     clock: Arc<dyn Clock>,
 }
@@ -57,6 +59,8 @@ impl DcrProxyBuilder {
             relayed: None,
             plain_jwts: false,
             verifier: None,
+            introspection: None,
+            further_verifiers: Vec::new(),
             http: None,
             clock: Arc::new(SystemClock),
         }
@@ -154,6 +158,20 @@ impl DcrProxyBuilder {
         self
     }
 
+    /// Asks the provider about each token (RFC 7662), as this client of its, in place of checking
+    /// signatures: for opaque tokens. Its metadata has to name an introspection endpoint.
+    pub fn with_introspection(mut self, client_id: impl Into<String>, secret: ClientSecret) -> Self {
+        self.introspection = Some((client_id.into(), secret));
+        self
+    }
+
+    /// With one more verifier at the MCP endpoints, asked about what is no token of the provider's, such
+    /// as service keys ([`StaticTokens`](crate::access_token::StaticTokens)).
+    pub fn with_further_verifier(mut self, verifier: Arc<dyn TokenVerifier>) -> Self {
+        self.further_verifiers.push(verifier);
+        self
+    }
+
     /// With another verifier in place of the provider's keys, for one whose tokens are opaque.
     pub fn with_verifier(mut self, verifier: Arc<dyn TokenVerifier>) -> Self {
         self.verifier = Some(verifier);
@@ -203,7 +221,12 @@ impl DcrProxyBuilder {
         let document = read.map_err(|error| self.no_metadata(&error))?;
         let metadata = document.metadata();
         let metadata = metadata.map_err(|error| self.no_metadata(&error))?;
-        let verifier = self.verifier(&metadata, &http)?;
+        let mut verifier = self.verifier(&document, &metadata, &http)?;
+        if !self.further_verifiers.is_empty() {
+            let mut all = vec![verifier];
+            all.append(&mut self.further_verifiers);
+            verifier = Arc::new(Verifiers::new(all)?);
+        }
         let main = self.resource_server(&self.path, &verifier)?;
         let further = self.further_paths.iter();
         let further: Result<Vec<_>, _> = further
@@ -231,16 +254,30 @@ impl DcrProxyBuilder {
 
     fn verifier(
         &mut self,
+        document: &IssuerDocument,
         metadata: &AuthorizationServerMetadata,
         http: &Arc<dyn HttpClient>,
     ) -> Result<Arc<dyn TokenVerifier>, BuildError> {
         if let Some(verifier) = self.verifier.take() {
             return Ok(verifier);
         }
+        if let Some((client_id, secret)) = self.introspection.take() {
+            let endpoint = document.endpoint("introspection_endpoint");
+            let endpoint = endpoint.ok_or(BuildError::argument(
+                "introspection client",
+                "is of no use: the upstream's metadata names no introspection endpoint with https; where it cannot introspect, use DcrShim",
+            ))?;
+            let verifier = IntrospectionVerifier::builder(self.issuer.clone(), endpoint)
+                .with_client(&client_id, secret)
+                .with_http_client(Arc::clone(http))
+                .with_clock(Arc::clone(&self.clock))
+                .build()?;
+            return Ok(Arc::new(verifier));
+        }
         let Some(jwks_uri) = &metadata.jwks_uri else {
             return Err(BuildError::missing(
-                "verifier",
-                "the upstream publishes no keys (jwks_uri), so its tokens can only be introspected (RFC 7662): give a verifier that does it (with_verifier), or use DcrShim",
+                "introspection client",
+                "the upstream publishes no keys (jwks_uri), so its tokens can only be introspected (RFC 7662): say as which client (with_introspection), or use DcrShim",
             ));
         };
         let mut issuer = JwtIssuer::with_jwks_uri(self.issuer.clone(), jwks_uri.as_str());

@@ -13,7 +13,7 @@ use std::{marker::PhantomData, sync::Arc, time::Duration};
 use super::ShimTier;
 use crate::{
     BuildError,
-    access_token::{AccessTokenForm, Dpop, GrantsSettings, SigningKeys},
+    access_token::{AccessTokenForm, Dpop, GrantsSettings, SigningKeys, TokenVerifier},
     audit::AuditSink,
     authorization_server::{
         Admission, AdmitEveryone, ConsentRule, EnterpriseIssuer, IntrospectionClient, Lifetimes,
@@ -78,6 +78,7 @@ pub struct ShimBuilder<T> {
     unknown_scopes: UnknownScopes,
     connected_apps: bool,
     audit: Option<Arc<dyn AuditSink>>,
+    further_verifiers: Vec<Arc<dyn TokenVerifier>>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     tier: PhantomData<fn() -> T>,
@@ -130,6 +131,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             unknown_scopes: UnknownScopes::Dropped,
             connected_apps: false,
             audit: None,
+            further_verifiers: Vec::new(),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             tier: PhantomData,

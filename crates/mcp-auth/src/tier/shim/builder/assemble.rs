@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    access_token::{Grants, OwnTokens, ProofTarget, ProofVerifier, SigningKeys},
+    access_token::{
+        Grants, OwnTokens, ProofTarget, ProofVerifier, SigningKeys, TokenVerifier, Verifiers,
+    },
     audit::Auditor,
     authorization_server::{
         AuthorizationServer, ConnectedApps, ConsentRule, Introspection, Limits, Proofs,
@@ -91,9 +93,17 @@ impl<T: ShimTier> ShimBuilder<T> {
         )
         .issued_as(self.token_form);
         let (scopes, required_scopes) = self.scopes()?;
+        let verifier: Arc<dyn TokenVerifier> = match self.further_verifiers.is_empty() {
+            true => Arc::new(tokens.clone()),
+            false => {
+                let mut all: Vec<Arc<dyn TokenVerifier>> = vec![Arc::new(tokens.clone())];
+                all.append(&mut self.further_verifiers);
+                Arc::new(Verifiers::new(all)?)
+            }
+        };
         let resource_server = |path: &str| {
             let server =
-                ResourceServer::builder(self.public_url.clone(), path, Arc::new(tokens.clone()));
+                ResourceServer::builder(self.public_url.clone(), path, Arc::clone(&verifier));
             let server = match &proofs {
                 Some(proofs) => server.with_dpop(proofs.clone()),
                 None => server,
