@@ -105,5 +105,6 @@ mod pages {
         deployment: "docs/deployment.md",
         observability: "docs/observability.md",
         testing: "docs/testing.md",
+        verifiers: "docs/verifiers.md",
     }
 }

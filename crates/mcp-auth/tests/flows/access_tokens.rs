@@ -1,14 +1,15 @@
 //! What makes a bearer good, one thing missing at a time; `authorization_server::token_request` alters its bytes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use mcp_auth::{
-    access_token::GrantSummary,
-    oauth::{AccessToken, ClientId},
+    Principal,
+    access_token::{GrantSummary, StaticTokens},
+    oauth::{AccessToken, ClientId, Scopes},
     store::KeyRing,
 };
 
-use crate::rig::{Rig, assert_invalid_grant};
+use crate::rig::{Rig, State, assert_invalid_grant};
 
 const RING: &str = "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const LIFETIME: Duration = Duration::from_secs(3600);

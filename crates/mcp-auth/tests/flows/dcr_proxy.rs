@@ -526,11 +526,24 @@ async fn opaque_tokens_are_asked_about_where_the_provider_can_be_asked() {
     };
     let secret = || ClientSecret::new("s");
     let odd = Odd::start(able, (404, "")).await;
-    assert!(odd.tier().with_introspection("ours", secret()).discover().await.is_ok());
+    assert!(
+        odd.tier()
+            .with_introspection("ours", secret())
+            .discover()
+            .await
+            .is_ok()
+    );
     let odd = Odd::start(|_, _| {}, (404, "")).await;
-    let built = odd.tier().with_introspection("ours", secret()).discover().await;
+    let built = odd
+        .tier()
+        .with_introspection("ours", secret())
+        .discover()
+        .await;
     let said = built.unwrap_err().to_string();
-    assert!(said.contains("no introspection endpoint") && said.contains("DcrShim"), "{said}");
+    assert!(
+        said.contains("no introspection endpoint") && said.contains("DcrShim"),
+        "{said}"
+    );
 }
 
 /// RS-13.

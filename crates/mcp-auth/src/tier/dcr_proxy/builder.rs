@@ -11,8 +11,8 @@ use crate::{
     audit::AuditSink,
     net::{HttpClient, default_http_client},
     oauth::{
-        AuthorizationServerMetadata, ClientSecret, Clock, Issuer, PublicUrl, RedirectUri, ResourceIdentifier,
-        Scopes, SystemClock,
+        AuthorizationServerMetadata, ClientSecret, Clock, Issuer, PublicUrl, RedirectUri,
+        ResourceIdentifier, Scopes, SystemClock,
     },
     resource_server::{
         OperationScopes, ResourceServer, ResourceServerBuilder, ResourceServers, ScopeHierarchy,
@@ -160,7 +160,11 @@ impl DcrProxyBuilder {
 
     /// Asks the provider about each token (RFC 7662), as this client of its, in place of checking
     /// signatures: for opaque tokens. Its metadata has to name an introspection endpoint.
-    pub fn with_introspection(mut self, client_id: impl Into<String>, secret: ClientSecret) -> Self {
+    pub fn with_introspection(
+        mut self,
+        client_id: impl Into<String>,
+        secret: ClientSecret,
+    ) -> Self {
         self.introspection = Some((client_id.into(), secret));
         self
     }

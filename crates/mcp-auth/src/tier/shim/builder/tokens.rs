@@ -1,9 +1,11 @@
 //! What our access tokens look like.
 
+use std::sync::Arc;
+
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    access_token::{AccessTokenForm, Dpop, SigningKeys},
+    access_token::{AccessTokenForm, Dpop, SigningKeys, TokenVerifier},
 };
 
 impl<T: ShimTier> ShimBuilder<T> {
