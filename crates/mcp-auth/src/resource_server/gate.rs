@@ -208,7 +208,6 @@ impl Arrival {
                     *request.body_mut() = body.into();
                 }
                 request.extensions_mut().insert(principal.clone());
-                metering::token_check("accepted");
                 let admitted = Admitted {
                     server,
                     origin,
@@ -217,7 +216,10 @@ impl Arrival {
                     principal,
                 };
                 Ok(match proof {
-                    None => Passed::Every(admitted),
+                    None => {
+                        metering::token_check("accepted");
+                        Passed::Every(admitted)
+                    }
                     Some(proof) => Passed::ButOne(Box::pin(admitted.spent(proof))),
                 })
             }
@@ -233,7 +235,10 @@ impl Admitted {
     /// The same, once its proof is used up.
     async fn spent(self, proof: CheckedProof) -> Result<Self, Box<Response<Bytes>>> {
         match self.server.use_once(&proof).await {
-            Ok(()) => Ok(self),
+            Ok(()) => {
+                metering::token_check("accepted");
+                Ok(self)
+            }
             Err(refusal) => {
                 let used = self.credential.scheme;
                 let answer = refusal.respond(&self.server, self.origin.as_ref(), used);

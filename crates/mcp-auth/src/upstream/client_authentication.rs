@@ -33,8 +33,7 @@ pub(super) struct Speaker<'a> {
     pub(super) now: Timestamp,
 }
 
-/// What goes into one request.
-#[derive(Debug)]
+/// What goes into one request; nothing prints it.
 pub(super) struct Credentials {
     pub(super) header: Option<HeaderValue>,
     pub(super) fields: Vec<(&'static str, Zeroizing<String>)>,

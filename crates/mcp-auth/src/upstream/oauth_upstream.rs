@@ -205,11 +205,7 @@ impl OAuthUpstream {
             return self.first_read(&mut discovered, before).await;
         };
         let now = self.clock.now();
-        let Some(issuer) = self
-            .issuer
-            .as_ref()
-            .filter(|_| discovered.read_again_from <= Some(now))
-        else {
+        let Some(issuer) = self.issuer.as_ref().filter(|_| discovered.is_due(now)) else {
             return Ok(known);
         };
         // One caller looks; nobody waits for it, and it does not look again soon if that fails.
@@ -250,6 +246,12 @@ impl OAuthUpstream {
 }
 
 impl Discovered {
+    /// After its time, and where the clock was ahead when it was read.
+    fn is_due(&self, now: Timestamp) -> bool {
+        let due = |from: Timestamp| from <= now || now.plus(MAX_AGE) < from;
+        self.read_again_from.is_none_or(due)
+    }
+
     fn keep(&mut self, read: UpstreamEndpoints, now: Timestamp) -> Arc<UpstreamEndpoints> {
         let endpoints = Arc::new(read);
         self.endpoints = Some(Arc::clone(&endpoints));

@@ -184,3 +184,20 @@ async fn lines_are_json_and_hold_no_secret() {
         assert!(!text.contains(&secret), "{text}");
     }
 }
+
+/// The record names people: what is made for it is its owner's alone. What is there stays as it is.
+#[cfg(unix)]
+#[test]
+fn a_new_record_is_nobody_elses_to_read() {
+    use std::{fs, os::unix::fs::PermissionsExt};
+    let name = format!("audit-{}.jsonl", std::process::id());
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    drop(fs::remove_file(&path));
+    JsonLines::append_to(&path).unwrap();
+    assert_eq!(mode(), 0o600);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    JsonLines::append_to(&path).unwrap();
+    assert_eq!(mode(), 0o640);
+    fs::remove_file(&path).unwrap();
+}

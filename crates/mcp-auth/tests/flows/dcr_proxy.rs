@@ -21,7 +21,8 @@ use mcp_auth_testkit::{
     scripted_host::{Registration, SignedIn},
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
+use tower::ServiceExt;
 
 /// A server behind the tier, and its provider.
 struct Proxied {
@@ -300,6 +301,53 @@ async fn only_clients_that_return_where_the_operator_allows_are_handed_on() {
     assert_eq!(status, 201);
 }
 
+/// PX-25.
+#[tokio::test]
+async fn no_client_that_needs_no_user_is_handed_on() {
+    let (seen, mut registrations) = mpsc::unbounded_channel();
+    let odd = Odd::start_with(
+        |_, _| {},
+        move |body| {
+            seen.send(body).unwrap();
+            (201, r#"{"client_id":"c"}"#)
+        },
+    );
+    let odd = odd.await;
+    let relayed = ["https://host.example/cb"];
+    let tier = odd.tier().relay_registration(relayed).discover();
+    let tier = tier.await.unwrap();
+    let register = async |changes: Value| {
+        let mut body = registration(&relayed);
+        let members = changes.as_object().unwrap().clone();
+        body.as_object_mut().unwrap().extend(members);
+        let request = Request::post("/register").header("content-type", "application/json");
+        let request = request
+            .body(axum::body::Body::from(body.to_string()))
+            .unwrap();
+        let answer = tier.endpoints().oneshot(request).await.unwrap();
+        answer.status().as_u16()
+    };
+    for alone in [
+        json!({ "grant_types": ["client_credentials"] }),
+        json!({ "grant_types": [] }),
+        json!({ "grant_types": "authorization_code" }),
+        json!({ "response_types": ["token"] }),
+        json!({ "response_types": ["code token"] }),
+    ] {
+        assert_eq!(register(alone.clone()).await, 400, "{alone}");
+    }
+    let more = json!({
+        "grant_types": ["client_credentials", "authorization_code", "implicit", "refresh_token", 7],
+        "response_types": ["token", "code"],
+    });
+    assert_eq!(register(more).await, 201);
+    let handed_on = registrations.recv().await.unwrap();
+    let grant_types = json!(["authorization_code", "refresh_token"]);
+    assert_eq!(handed_on["grant_types"], grant_types);
+    assert_eq!(handed_on["response_types"], json!(["code"]));
+    assert!(registrations.try_recv().is_err());
+}
+
 /// A provider that says and answers what a test wants.
 struct Odd {
     issuer: String,
@@ -315,6 +363,14 @@ impl Drop for Odd {
 impl Odd {
     /// Its metadata is that of a provider that fits, changed.
     async fn start(change: impl FnOnce(&mut Value, &str), answer: (u16, &'static str)) -> Self {
+        Self::start_with(change, move |_| answer).await
+    }
+
+    /// The same, with answers to registrations that look at what was sent.
+    async fn start_with(
+        change: impl FnOnce(&mut Value, &str),
+        answer: impl Fn(Value) -> (u16, &'static str) + Clone + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
         let mut metadata = json!({
@@ -335,9 +391,10 @@ impl Odd {
             )
             .route(
                 "/register",
-                post(move || async move {
-                    let status = StatusCode::from_u16(answer.0).unwrap();
-                    (status, [("content-type", "application/json")], answer.1)
+                post(move |Json(sent): Json<Value>| async move {
+                    let (status, text) = answer(sent);
+                    let status = StatusCode::from_u16(status).unwrap();
+                    (status, [("content-type", "application/json")], text)
                 }),
             )
             .with_state(metadata);

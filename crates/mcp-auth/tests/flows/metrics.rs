@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     sync::{Arc, Mutex},
 };
 
@@ -10,9 +11,23 @@ use metrics::{
     SharedString, Unit,
 };
 
-use mcp_auth::oauth::AccessToken;
+use async_trait::async_trait;
+use axum::body::Body;
+use http::{Request, Response};
+use mcp_auth::{
+    Principal,
+    access_token::{Dpop, ProofVerifier, TokenVerifier, VerifyError},
+    oauth::{AccessToken, JwkThumbprint, PublicUrl, ResourceIdentifier, SystemRandom},
+    resource_server::ResourceServer,
+    store::{KeyRing, MemoryStore, Purpose, Sealer},
+};
+use mcp_auth_testkit::MovingClock;
+use tower::{Layer, ServiceExt, service_fn};
 
-use crate::rig::{Rig, assert_invalid_grant};
+use crate::{
+    proofs::ProofKey,
+    rig::{Rig, assert_invalid_grant},
+};
 
 /// How often each metric, labels and all, was counted or timed.
 #[derive(Debug, Clone, Default)]
@@ -124,4 +139,62 @@ fn logins_checks_refreshes_and_what_they_wait_for_are_counted() {
             "{metric}"
         );
     }
+}
+
+/// Every token is this principal's.
+#[derive(Debug)]
+struct Everybody(Principal);
+
+#[async_trait]
+impl TokenVerifier for Everybody {
+    async fn verify(
+        &self,
+        _: &AccessToken,
+        _: &ResourceIdentifier,
+    ) -> Result<Principal, VerifyError> {
+        Ok(self.0.clone())
+    }
+}
+
+/// AX-10. A proof that was used before is a refusal, and was no acceptance on the way.
+#[test]
+fn a_replayed_proof_is_counted_once() {
+    const ORIGIN: &str = "https://mcp.example";
+    const RESOURCE: &str = "https://mcp.example/mcp";
+    let (key, clock) = (ProofKey::p256(), Arc::new(MovingClock::starting_now()));
+    let jkt = JwkThumbprint::parse(&key.thumbprint()).unwrap();
+    let bound = Principal::new("https://id.example", "alice").with_confirmation(jkt);
+    let ring = KeyRing::ephemeral(&SystemRandom);
+    let nonces = Sealer::new(&ring, Purpose::DpopNonce, ORIGIN, Arc::new(SystemRandom));
+    let store = Arc::new(MemoryStore::with_clock(clock.clone()));
+    let proofs = ProofVerifier::new(Dpop::accepted(), nonces, store, clock.clone());
+    let public_url = PublicUrl::parse(ORIGIN).unwrap();
+    let server = ResourceServer::builder(public_url, "/mcp", Arc::new(Everybody(bound)));
+    let server = server.with_dpop(proofs).build().unwrap();
+    let proof = key.sign(&key.proof(&clock, "POST", RESOURCE).of_token("t"));
+    let call = async || {
+        let inner = async |_: Request<Body>| Ok::<_, Infallible>(Response::new(Body::empty()));
+        let request = Request::post(RESOURCE)
+            .header("host", "mcp.example")
+            .header("authorization", "DPoP t")
+            .header("dpop", &proof)
+            .body(Body::empty())
+            .unwrap();
+        let answer = server.layer().layer(service_fn(inner)).oneshot(request);
+        answer.await.unwrap().status().as_u16()
+    };
+    let counted = Counted::default();
+    metrics::with_local_recorder(&counted, || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(async {
+            assert_eq!((call().await, call().await), (200, 401));
+        });
+    });
+    let counted = counted.0.lock().unwrap();
+    let all: Vec<_> = counted.iter().collect();
+    let outcome = |outcome| format!("mcp_auth_token_checks_total{{outcome={outcome}}}");
+    let (accepted, refused) = (outcome("accepted"), outcome("invalid_dpop_proof"));
+    assert_eq!(all, [(&accepted, &1), (&refused, &1)]);
 }
