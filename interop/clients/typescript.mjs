@@ -1,9 +1,9 @@
 // The official TypeScript client, from the MCP URL to tool results.
 //   node typescript.mjs BROWSER MCP_URL legacy|modern [SECONDS_BEFORE_A_SECOND_CALL|step-up]
 // Contract of every client here: the program BROWSER is run with the authorization URL; the last line of
-// stdout is JSON with protocol, whoami, upstream_profile and, after the wait, again and refreshed; with
-// step-up asked (the scopes it went to ask the user for), whoami_after and write_guest_book. With
-// INTEROP_CLIENT_DOCUMENT, a URL, the client names itself by that document.
+// stdout is JSON with protocol, what each tool of INTEROP_TOOLS says and, after the wait, again (what the last of
+// them says then) and refreshed; with step-up asked (the scopes it went to ask the user for), whoami_after and
+// write_guest_book. With INTEROP_CLIENT_DOCUMENT, a URL, the client names itself by that document.
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -18,11 +18,9 @@ const { Client, StreamableHTTPClientTransport, UnauthorizedError } = await impor
 const redirect = await listenForRedirect();
 const provider = memoryProvider(redirect.url);
 const client = await connect();
-const report = {
-  protocol: client.getNegotiatedProtocolVersion(),
-  whoami: await call('whoami'),
-  upstream_profile: await call('upstream_profile')
-};
+const tools = process.env.INTEROP_TOOLS.split(' ');
+const report = { protocol: client.getNegotiatedProtocolVersion() };
+for (const tool of tools) report[tool] = await call(tool);
 if (wait === 'step-up') {
   // The client library asks for what the refusal names, and leaves the user's part to the application.
   redirect.again();
@@ -36,7 +34,7 @@ if (wait === 'step-up') {
 if (Number(wait) > 0) {
   const before = provider.tokens().access_token;
   await new Promise(resolve => setTimeout(resolve, Number(wait) * 1000));
-  report.again = await call('whoami');
+  report.again = await call(tools.at(-1));
   report.refreshed = provider.tokens().access_token !== before;
 }
 console.log(JSON.stringify(report));

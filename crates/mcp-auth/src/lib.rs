@@ -56,6 +56,7 @@ mod build_error;
 #[cfg(all(any(test, fuzzing), feature = "authorization-server"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod metering;
 pub mod net;
 pub mod oauth;
 pub mod resource_server;
@@ -102,6 +103,8 @@ mod pages {
         decisions: "docs/decisions.md",
         stores: "docs/stores.md",
         deployment: "docs/deployment.md",
+        observability: "docs/observability.md",
         testing: "docs/testing.md",
+        verifiers: "docs/verifiers.md",
     }
 }

@@ -8,7 +8,7 @@
 
 use std::{env, error::Error, fs};
 
-use mcp_auth_testkit::DocumentHost;
+use mcp_auth_testkit::{DocumentHost, document_host::document};
 use tokio::io::{AsyncReadExt, stdin};
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,10 +16,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let ca_file = env::args().nth(1).ok_or("the first argument is a file")?;
     let host = DocumentHost::start().await?;
     fs::write(ca_file, host.ca_pem())?;
-    println!(
-        "{}",
-        host.publish("/client.json", &["http://127.0.0.1/callback"])
-    );
+    let client_id = host.url("/client.json");
+    let mut document = document(&client_id, &["http://127.0.0.1/callback"]);
+    if let Some(document) = document.as_object_mut() {
+        // Without it some providers take the port of a redirection URI literally.
+        document.insert("application_type".to_owned(), "native".into());
+    }
+    host.serve("/client.json", &document);
+    println!("{client_id}");
     stdin().read_to_end(&mut Vec::new()).await?;
     Ok(())
 }

@@ -59,9 +59,14 @@ async fn main() -> Outcome<()> {
 
     let mut report = json!({
         "protocol": client.peer_info().map(|server| server.protocol_version.to_string()),
-        "whoami": call(&client, "whoami").await?,
-        "upstream_profile": call(&client, "upstream_profile").await?,
     });
+    let tools = variable("INTEROP_TOOLS").ok_or("INTEROP_TOOLS is missing")?;
+    for tool in tools.split(' ') {
+        let said = call(&client, tool).await?;
+        if let Some(report) = report.as_object_mut() {
+            report.insert(tool.to_owned(), json!(said));
+        }
+    }
     if step_up {
         let asked = step_up_for(&client, &http, &browser, &redirect).await?;
         if let Some(report) = report.as_object_mut() {
@@ -79,7 +84,8 @@ async fn main() -> Outcome<()> {
     if wait > 0 {
         let before = held_token(&http).await?;
         sleep(Duration::from_secs(wait)).await;
-        let again = call(&client, "whoami").await?;
+        let last = tools.split(' ').next_back().unwrap_or_default();
+        let again = call(&client, last).await?;
         if let Some(report) = report.as_object_mut() {
             report.insert("again".to_owned(), json!(again));
             report.insert(
@@ -119,11 +125,7 @@ async fn log_in(
     let mut request = AuthorizationRequest::new(format!("{origin}/callback"))
         .with_client_name("Interop rmcp")
         .with_challenge(challenge);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the contract of the interop clients"
-    )]
-    if let Ok(document) = env::var("INTEROP_CLIENT_DOCUMENT") {
+    if let Some(document) = variable("INTEROP_CLIENT_DOCUMENT") {
         request = request.with_client_metadata_url(document);
     }
     let mut login = OAuthState::new(mcp_url, None).await?;
@@ -147,12 +149,11 @@ async fn step_up_for(
     browser: &str,
     redirect: &TcpListener,
 ) -> Outcome<String> {
-    let refusal = match client
+    let Err(refusal) = client
         .call_tool(CallToolRequestParams::new("write_guest_book"))
         .await
-    {
-        Ok(_) => return Err("the guest book was signed without its scope".into()),
-        Err(refusal) => refusal,
+    else {
+        return Err("the guest book was signed without its scope".into());
     };
     let ServiceError::TransportSend(transport) = &refusal else {
         return Err(format!("no refusal by the transport: {refusal}").into());
@@ -213,11 +214,11 @@ async fn redirected(listener: &TcpListener) -> Outcome<String> {
     Ok(target.to_owned())
 }
 
-async fn call(
-    client: &RunningService<RoleClient, ClientConfig>,
-    tool: &'static str,
-) -> Outcome<String> {
-    let result = client.call_tool(CallToolRequestParams::new(tool)).await?;
+async fn call(client: &RunningService<RoleClient, ClientConfig>, tool: &str) -> Outcome<String> {
+    let tool = tool.to_owned();
+    let result = client
+        .call_tool(CallToolRequestParams::new(tool.clone()))
+        .await?;
     if result.is_error == Some(true) {
         return Err(format!("{tool}: {:?}", result.content).into());
     }
@@ -226,6 +227,14 @@ async fn call(
         .map(|part| part.text.as_str())
         .collect::<Vec<_>>()
         .join(" "))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the contract of the interop clients"
+)]
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok()
 }
 
 /// The access token that the client holds now, without making it refresh.

@@ -142,10 +142,12 @@ fn checked(
     }
     let challenge = CodeChallenge::parse(parameter("code_challenge").unwrap_or_default())
         .map_err(|_| ("invalid_request", "code_challenge is missing or malformed"))?;
-    let resource = clients::asked_resource(server, parameters);
+    let client = parameter("client_id").unwrap_or_default();
+    let resource =
+        clients::asked_resource(server, parameters).map_err(|reason| ("invalid_target", reason))?;
     Ok(Asked {
-        client: parameter("client_id").unwrap_or_default().to_owned(),
-        resource: resource.map_err(|reason| ("invalid_target", reason))?,
+        client: client.to_owned(),
+        resource: resource.or_else(|| server.records().default_resource(client)),
         redirect_uri: redirect.to_owned(),
         state: parameter("state").map(str::to_owned),
         nonce: parameter("nonce").map(str::to_owned),

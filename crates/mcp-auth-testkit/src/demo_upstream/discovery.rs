@@ -26,13 +26,28 @@ pub(super) async fn document(State(server): State<Arc<Server>>) -> Document {
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": METHODS,
+        "token_endpoint_auth_signing_alg_values_supported": ["ES256", "EdDSA", "RS256"],
+        "revocation_endpoint_auth_methods_supported": METHODS,
         "code_challenge_methods_supported": ["S256"],
         "claims_supported": ["sub", "name", "preferred_username", "email"],
         "prompt_values_supported": ["none", "login"],
         "authorization_response_iss_parameter_supported": true,
     });
+    if let Some(document) = document.as_object_mut() {
+        let faults = server.faults();
+        for (left_out, member) in [
+            (faults.no_userinfo_endpoint, "userinfo_endpoint"),
+            (
+                faults.iss_not_promised,
+                "authorization_response_iss_parameter_supported",
+            ),
+        ] {
+            if left_out {
+                document.remove(member);
+            }
+        }
+    }
     if server.records().serves_resources()
         && let Some(document) = document.as_object_mut()
     {
@@ -41,7 +56,7 @@ pub(super) async fn document(State(server): State<Arc<Server>>) -> Document {
         member("client_id_metadata_document_supported", json!(true));
         member(
             "token_endpoint_auth_methods_supported",
-            json!(["none", "client_secret_basic", "client_secret_post"]),
+            json!(["none", METHODS[0], METHODS[1], METHODS[2]]),
         );
         member(
             "scopes_supported",
@@ -50,6 +65,12 @@ pub(super) async fn document(State(server): State<Arc<Server>>) -> Document {
     }
     open(document)
 }
+
+const METHODS: [&str; 3] = [
+    "client_secret_basic",
+    "client_secret_post",
+    "private_key_jwt",
+];
 
 /// Scripts of every origin may read what everybody may know.
 fn open(document: Value) -> Document {

@@ -45,6 +45,8 @@ pub struct Faults {
     pub omit_expires_in: bool,
     /// Put into token responses instead of `Bearer`.
     pub token_type: Option<String>,
+    /// Token responses are a form with commas between the scopes, as GitHub's are.
+    pub token_form: bool,
     /// Breaks the `id_token`.
     pub id_token: Option<IdTokenFault>,
     /// `/userinfo` answers this status with an HTML page.
@@ -53,10 +55,16 @@ pub struct Faults {
     pub userinfo_sub: Option<String>,
     /// `/userinfo` says these claims in place of its own; `null` leaves one out.
     pub userinfo_claims: Option<Map<String, Value>>,
+    /// The metadata names no `userinfo_endpoint`.
+    pub no_userinfo_endpoint: bool,
+    /// What is asked at this path is redirected to itself.
+    pub redirect_loop: Option<String>,
     /// The redirect carries the `iss` of another server (RFC 9207 §2.4).
     pub wrong_iss: bool,
     /// The redirect carries no `iss`, although discovery promises one.
     pub omit_iss: bool,
+    /// The metadata does not promise `iss`; the redirect carries it all the same.
+    pub iss_not_promised: bool,
     /// `/authorize` redirects with this error and an `error_description` that carries markup.
     pub error_on_authorize: Option<String>,
 }
@@ -72,6 +80,10 @@ pub enum IdTokenFault {
     WrongNonce,
     /// It is for another client.
     WrongAudience,
+    /// It is for our client and another one, and was issued to the other one.
+    WrongAzp,
+    /// It speaks of another user than `/userinfo`.
+    AnotherSubject,
     /// It is of another issuer.
     WrongIssuer,
     /// It expired an hour ago.

@@ -86,6 +86,11 @@ pub(super) fn sign(
         Some(IdTokenFault::Missing) => return None,
         Some(IdTokenFault::WrongNonce) => claim("nonce", json!("another-nonce")),
         Some(IdTokenFault::WrongAudience) => claim("aud", json!("another-client")),
+        Some(IdTokenFault::WrongAzp) => {
+            claim("aud", json!([granted.client, "another-client"]));
+            claim("azp", json!("another-client"));
+        }
+        Some(IdTokenFault::AnotherSubject) => claim("sub", json!("user-mallory")),
         Some(IdTokenFault::WrongIssuer) => claim("iss", json!("https://issuer.invalid")),
         Some(IdTokenFault::Expired) => {
             claim("iat", json!(now.minus(LIFETIME * 2).as_seconds()));

@@ -31,6 +31,7 @@
 
 mod authorize;
 mod broken_body;
+mod client_assertion;
 mod clients;
 mod discovery;
 mod faults;
@@ -116,6 +117,12 @@ impl DemoUpstream {
     /// Adds a redirect URI of the client; it is compared byte for byte.
     pub fn register_redirect(&self, uri: &str) {
         self.server.records().redirect_uris.push(uri.to_owned());
+    }
+
+    /// From now on its client may prove itself with one of these public keys instead of the secret
+    /// (`private_key_jwt`, RFC 7523 §2.2): a JWK set (RFC 7517 §5). The secret goes on.
+    pub fn register_client_keys(&self, key_set: serde_json::Value) {
+        self.server.records().client_keys = Some(key_set);
     }
 
     /// From now on issues tokens for this MCP server too; see [`DemoUpstreamBuilder::with_resource`].
@@ -265,7 +272,7 @@ impl DemoUpstreamBuilder {
 
     /// Issues tokens for an MCP server: clients register themselves (RFC 7591) or come with a metadata
     /// document, and a token that is asked for with this `resource` (RFC 8707) is a JWT (RFC 9068)
-    /// whose audience it is.
+    /// whose audience it is. Where it is the only one, such clients need not name it.
     #[must_use]
     pub fn with_resource(mut self, resource: &str) -> Self {
         self.resources.push(resource.to_owned());

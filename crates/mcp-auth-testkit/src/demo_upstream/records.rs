@@ -72,6 +72,10 @@ pub(super) struct Records {
     refresh_tokens: HashMap<String, u64>,
     used_refresh_tokens: HashMap<String, u64>,
     families_begun: u64,
+    /// What our client may prove itself with beside its secret.
+    pub(super) client_keys: Option<serde_json::Value>,
+    /// The `jti` of every assertion that was taken.
+    pub(super) assertions: HashSet<String>,
 }
 
 impl Records {
@@ -85,6 +89,14 @@ impl Records {
 
     pub(super) fn add_resource(&mut self, resource: &str) {
         self.resources.push(resource.to_owned());
+    }
+
+    /// What a host means that names no resource, as those of MCP 2025-03-26: the only one there is.
+    pub(super) fn default_resource(&self, client: &str) -> Option<String> {
+        match self.resources.as_slice() {
+            [only] if client != super::CLIENT_ID => Some(only.clone()),
+            _ => None,
+        }
     }
 
     pub(super) fn serves_resources(&self) -> bool {

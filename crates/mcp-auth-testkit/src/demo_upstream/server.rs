@@ -8,7 +8,9 @@ use std::{
 
 use axum::{
     Router,
-    response::IntoResponse,
+    extract::{Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use http::{HeaderMap, StatusCode, header};
@@ -136,7 +138,22 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         )
         .route("/revoke", post(revoke::revoke))
         .route("/_faults", get(faults::show).post(faults::set))
+        .layer(from_fn_with_state(Arc::clone(&server), redirect_loop))
         .with_state(server)
+}
+
+async fn redirect_loop(
+    State(server): State<Arc<Server>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request.uri().path();
+    match server.faults().redirect_loop {
+        Some(looping) if looping == path => {
+            (StatusCode::FOUND, [(header::LOCATION, looping)]).into_response()
+        }
+        _ => next.run(request).await,
+    }
 }
 
 /// Hosts that run in a browser register and redeem from there.

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     broken_body::BrokenBody,
-    clients,
+    client_assertion, clients,
     faults::Faults,
     id_token,
     observed::SeenRequest,
@@ -59,6 +59,12 @@ pub(super) struct Refusal {
     description: &'static str,
 }
 
+const TWO_METHODS: Refusal = Refusal {
+    status: StatusCode::BAD_REQUEST,
+    code: "invalid_request",
+    description: "two client authentication methods at once",
+};
+
 impl Refusal {
     fn new(code: &'static str, description: &'static str) -> Self {
         let status = match code {
@@ -93,13 +99,18 @@ pub(super) fn authenticate_client(
     headers: &HeaderMap,
     parameters: &[(String, String)],
 ) -> Result<String, Refusal> {
+    if let Some(assertion) = server::first(parameters, "client_assertion") {
+        if authorization(headers).is_some() || server::first(parameters, "client_secret").is_some()
+        {
+            return Err(TWO_METHODS);
+        }
+        let refused = |reason| Refusal::new("invalid_client", reason);
+        return client_assertion::verify(server, assertion, parameters).map_err(refused);
+    }
     let by_form = server::first(parameters, "client_secret");
     let (id, secret) = match authorization(headers) {
         Some(_) if by_form.is_some() => {
-            return Err(Refusal::new(
-                "invalid_request",
-                "two client authentication methods at once",
-            ));
+            return Err(TWO_METHODS);
         }
         Some(value) => basic(&value).ok_or(Refusal::new(
             "invalid_client",
@@ -298,7 +309,28 @@ fn tokens(
             put("id_token", json!(id_token));
         }
     }
+    if faults.token_form {
+        return as_form(&answer);
+    }
     Json(Value::Object(answer)).into_response()
+}
+
+fn as_form(answer: &Map<String, Value>) -> Response {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in answer {
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        match name.as_str() {
+            "scope" => form.append_pair(name, &text.replace(' ', ",")),
+            _ => form.append_pair(name, &text),
+        };
+    }
+    let kind = [(
+        header::CONTENT_TYPE,
+        "application/x-www-form-urlencoded; charset=utf-8",
+    )];
+    (kind, form.finish()).into_response()
 }
 
 /// Opaque for the API here; signed for an MCP server, which checks it without us (RFC 9068).

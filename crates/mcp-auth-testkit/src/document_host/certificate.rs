@@ -3,7 +3,7 @@
 use std::{error::Error, io};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio_rustls::rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
@@ -23,6 +23,9 @@ impl Certificates {
     pub(super) fn generate() -> Result<Self, Box<dyn Error + Send + Sync>> {
         let ca_key = KeyPair::generate()?;
         let mut ca = CertificateParams::new(Vec::new())?;
+        // Of the same name as what it issues, OpenSSL would take that for signed by itself.
+        let name = "document host's authority";
+        ca.distinguished_name.push(DnType::CommonName, name);
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca_certificate = ca.self_signed(&ca_key)?;
         let key = KeyPair::generate()?;

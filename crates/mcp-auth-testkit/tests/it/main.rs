@@ -11,4 +11,5 @@ mod discovery;
 mod faults;
 mod login;
 mod relying_party;
+mod resources;
 mod tokens;

@@ -16,7 +16,7 @@ pub(crate) struct RelyingParty {
     pub(crate) upstream: DemoUpstream,
     pub(crate) clock: MovingClock,
     pub(crate) http: reqwest::Client,
-    verifier: CodeVerifier,
+    pub(crate) verifier: CodeVerifier,
 }
 
 pub(crate) struct Answer {

@@ -9,16 +9,17 @@ use std::{
 use super::{Grant, GrantHandle, Principal, UpstreamState, upstream_token::GrantUpstream};
 use crate::{
     audit::{AuditAction, Auditor},
+    metering,
     oauth::{Clock, Issuer, Random, Timestamp},
     store::{IndexName, Insert, Loaded, RecordKey, Records, Replace, StoreError, Version},
-    upstream::{Upstream, UpstreamLogin, UpstreamToken},
+    upstream::{Upstream, UpstreamLogin, UpstreamToken, Upstreams},
 };
 
 /// Loads, swaps and revokes grants; keeps those just checked for the revocation bound.
 #[derive(Debug)]
 pub(crate) struct Grants {
     pub(super) records: Records,
-    pub(super) upstream: Arc<dyn Upstream>,
+    upstreams: Upstreams,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
     pub(crate) audit: Auditor,
@@ -44,7 +45,7 @@ pub(crate) type LoadedGrant = Loaded<Grant>;
 impl Grants {
     pub(crate) fn new(
         records: Records,
-        upstream: Arc<dyn Upstream>,
+        upstreams: Upstreams,
         issuer: &Issuer,
         settings: GrantsSettings,
         clock: Arc<dyn Clock>,
@@ -53,7 +54,7 @@ impl Grants {
     ) -> Arc<Self> {
         Arc::new_cyclic(|itself| Self {
             records,
-            upstream,
+            upstreams,
             clock,
             random,
             audit,
@@ -201,16 +202,25 @@ impl Grants {
     }
 
     async fn give_back(&self, subject: &str, token: &UpstreamToken) {
-        if !self.upstream.revokes_single_grants() && self.has_grants(subject).await {
+        let Some(upstream) = self.upstreams.of_subject(subject) else {
+            return; // it is not there any more
+        };
+        if !upstream.revokes_single_grants() && self.has_grants(subject).await {
             tracing::info!(
                 event = "upstream_token_kept",
                 "the user has other grants, which the upstream might end too"
             );
             return;
         }
-        if let Err(error) = self.upstream.revoke(token).await {
+        let revoking = upstream.revoke(token);
+        if let Err(error) = metering::timed(metering::UPSTREAM, "revoke", revoking).await {
             tracing::warn!(event = "upstream_not_revoked", fault = "upstream", reason = %error);
         }
+    }
+
+    /// Where the user of a grant signed in.
+    pub(super) fn upstream_of(&self, grant: &Grant) -> Option<Arc<dyn Upstream>> {
+        self.upstreams.of_subject(&grant.subject).cloned()
     }
 
     /// Whether a user has any live grant; what cannot be told counts as one.

@@ -9,6 +9,7 @@ mod grant;
 mod grant_administration;
 #[cfg(feature = "authorization-server")]
 mod grants;
+mod introspection_verifier;
 #[cfg(feature = "authorization-server")]
 mod jwt;
 mod jwt_verifier;
@@ -17,12 +18,13 @@ mod own_tokens;
 mod principal;
 #[cfg(feature = "authorization-server")]
 mod sealed;
-#[cfg(feature = "authorization-server")]
-mod signing_keys;
+mod spoken_for;
+mod static_tokens;
 #[cfg(feature = "authorization-server")]
 mod upstream_token;
 mod verified_tokens;
 mod verifier;
+mod verifiers;
 
 #[cfg(feature = "authorization-server")]
 pub(crate) use claims::AccessTokenClaims;
@@ -36,12 +38,16 @@ pub(crate) use grant::{
 pub use grant_administration::{GrantAdministration, GrantPage, GrantSummary};
 #[cfg(feature = "authorization-server")]
 pub(crate) use grants::{Grants, GrantsSettings, LoadedGrant, code_key};
+pub use introspection_verifier::{IntrospectionVerifier, IntrospectionVerifierBuilder};
 pub use jwt_verifier::{JwtIssuer, JwtVerifier, JwtVerifierBuilder};
 #[cfg(feature = "authorization-server")]
 pub(crate) use own_tokens::{AccessTokenForm, NotSigned, OwnTokens};
 #[cfg(feature = "authorization-server")]
 pub(crate) use principal::UpstreamTokenSource;
 pub use principal::{Principal, UpstreamTokenError};
-#[cfg(feature = "authorization-server")]
-pub use signing_keys::{SigningKeys, SigningKeysError};
+pub use static_tokens::StaticTokens;
 pub use verifier::{TokenVerifier, VerifyError};
+pub use verifiers::Verifiers;
+
+#[cfg(feature = "authorization-server")]
+pub use crate::oauth::jose::{SigningKeys, SigningKeysError};

@@ -20,6 +20,7 @@ use crate::{
 /// token that was issued before it.
 #[derive(Debug, Clone)]
 pub(crate) struct OwnTokens {
+    issuer: Arc<str>,
     form: AccessTokenForm,
     sealed: SealedTokens,
     jwts: Option<Arc<JwtTokens>>,
@@ -52,6 +53,7 @@ impl OwnTokens {
     ) -> Self {
         let jwts = signing_keys.map(|keys| JwtTokens::new(keys, sealer.clone(), issuer.clone()));
         Self {
+            issuer: issuer.as_str().into(),
             form: AccessTokenForm::Sealed,
             sealed: SealedTokens::new(sealer),
             jwts: jwts.map(Arc::new),
@@ -127,6 +129,10 @@ impl OwnTokens {
 
 #[async_trait]
 impl TokenVerifier for OwnTokens {
+    fn issuers(&self) -> Vec<&str> {
+        vec![&self.issuer]
+    }
+
     fn verify_now(
         &self,
         token: &AccessToken,

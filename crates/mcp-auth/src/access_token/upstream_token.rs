@@ -1,6 +1,9 @@
 //! The upstream tokens behind a grant: refreshed when they need it, by one process at a time.
 
-use std::{sync::Weak, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
@@ -10,10 +13,11 @@ use super::{
     grant::{Lease, UpstreamState},
 };
 use crate::{
+    metering,
     net::Causes,
     oauth::{AccessToken, RefreshToken},
     store::{Replace, StoreError},
-    upstream::{UpstreamError, UpstreamTokens},
+    upstream::{Upstream, UpstreamError, UpstreamTokens},
 };
 
 /// Of one attempt, whatever the upstream's own client allows itself.
@@ -98,13 +102,22 @@ impl Grants {
                 holder: u64::from_be_bytes(self.random.bytes()),
                 until: now.plus(Lease::LIFETIME),
             };
+            let Some(asked) = self.upstream_of(&loaded.value) else {
+                tracing::error!(
+                    event = "upstream_unknown",
+                    fault = "server",
+                    grant = handle.log_name(),
+                    "the upstream of this grant is not configured any more"
+                );
+                return Err(UpstreamTokenError::Unavailable(None));
+            };
             let leased = self.change_upstream(handle, loaded, |upstream| {
                 upstream.lease = Some(lease.clone());
             });
             if leased.await? == Replace::Conflict {
                 continue;
             }
-            let refreshing = self.refresh_to_the_end(*handle, lease, refresh_token)?;
+            let refreshing = self.refresh_to_the_end(asked, *handle, lease, refresh_token)?;
             if still_good {
                 // Nobody has to wait for the next one while this one is good.
                 let loaded = self.load(handle).await.map_err(away)?;
@@ -135,6 +148,7 @@ impl Grants {
     /// tokens must be kept all the same.
     fn refresh_to_the_end(
         &self,
+        upstream: Arc<dyn Upstream>,
         handle: GrantHandle,
         lease: Lease,
         token: RefreshToken,
@@ -142,19 +156,23 @@ impl Grants {
         let grants = self.itself.upgrade();
         let grants = grants.ok_or(UpstreamTokenError::Unavailable(None))?;
         Ok(tokio::spawn(async move {
-            grants.refresh_under(&handle, &lease, &token).await
+            grants
+                .refresh_under(&*upstream, &handle, &lease, &token)
+                .await
         }))
     }
 
     async fn refresh_under(
         &self,
+        upstream: &dyn Upstream,
         handle: &GrantHandle,
         lease: &Lease,
         token: &RefreshToken,
     ) -> Result<(), UpstreamTokenError> {
-        let refreshed = tokio::time::timeout(DEADLINE, self.refresh_patiently(token)).await;
+        let refreshed =
+            tokio::time::timeout(DEADLINE, self.refresh_patiently(upstream, token)).await;
         match refreshed.unwrap_or(Err(UpstreamError::Outage("it took too long"))) {
-            Ok(tokens) => self.keep(handle, token, &tokens).await,
+            Ok(tokens) => self.keep(upstream, handle, token, &tokens).await,
             Err(UpstreamError::InvalidGrant) => self.upstream_said_no(handle, token).await,
             Err(error) => {
                 tracing::warn!(event = "upstream_refresh_failed", fault = "upstream", reason = %error, cause = %Causes(&error), grant = handle.log_name());
@@ -168,10 +186,11 @@ impl Grants {
     /// answer that was lost is another matter: the token may have been rotated away with it.
     async fn refresh_patiently(
         &self,
+        upstream: &dyn Upstream,
         token: &RefreshToken,
     ) -> Result<UpstreamTokens, UpstreamError> {
         for pause in PAUSES {
-            match self.upstream.refresh(token).await {
+            match ask_for_refresh(upstream, token).await {
                 Err(UpstreamError::Unwell | UpstreamError::NotReached(_)) => {}
                 answered => return answered,
             }
@@ -179,23 +198,24 @@ impl Grants {
             let [jitter] = self.random.bytes();
             tokio::time::sleep(half + half * u32::from(jitter) / 255).await;
         }
-        self.upstream.refresh(token).await
+        ask_for_refresh(upstream, token).await
     }
 
     /// Keeps what the upstream gave; it exists nowhere else, so a store that is away is waited for.
     async fn keep(
         &self,
+        upstream: &dyn Upstream,
         handle: &GrantHandle,
         used: &RefreshToken,
         tokens: &UpstreamTokens,
     ) -> Result<(), UpstreamTokenError> {
-        let mut kept = self.write_fresh(handle, used, tokens).await;
+        let mut kept = self.write_fresh(upstream, handle, used, tokens).await;
         for _ in 0..WRITES {
             let Err(UpstreamTokenError::Unavailable(_)) = kept else {
                 break;
             };
             tokio::time::sleep(WRITE_EVERY).await;
-            kept = self.write_fresh(handle, used, tokens).await;
+            kept = self.write_fresh(upstream, handle, used, tokens).await;
         }
         kept
     }
@@ -203,6 +223,7 @@ impl Grants {
     /// Whoever swapped the grant meanwhile swapped something else.
     async fn write_fresh(
         &self,
+        upstream: &dyn Upstream,
         handle: &GrantHandle,
         used: &RefreshToken,
         tokens: &UpstreamTokens,
@@ -212,8 +233,8 @@ impl Grants {
             let Some(loaded) = self.load(handle).await.map_err(away)? else {
                 // It was ended meanwhile, and the upstream told of a token that is over: these are not.
                 let fresh = UpstreamState::new(tokens, now).to_give_back();
-                if let Some(fresh) = fresh.filter(|_| self.upstream.revokes_single_grants()) {
-                    let _ = self.upstream.revoke(&fresh).await;
+                if let Some(fresh) = fresh.filter(|_| upstream.revokes_single_grants()) {
+                    let _ = upstream.revoke(&fresh).await;
                 }
                 return Err(UpstreamTokenError::GrantGone);
             };
@@ -288,6 +309,14 @@ enum Need {
     Refresh(RefreshToken),
     /// The token ended and nothing renews it.
     NewLogin,
+}
+
+async fn ask_for_refresh(
+    upstream: &dyn Upstream,
+    token: &RefreshToken,
+) -> Result<UpstreamTokens, UpstreamError> {
+    let refreshing = upstream.refresh(token);
+    metering::timed(metering::UPSTREAM, "refresh", refreshing).await
 }
 
 fn away(error: StoreError) -> UpstreamTokenError {

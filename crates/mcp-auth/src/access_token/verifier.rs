@@ -18,6 +18,12 @@ use crate::oauth::{AccessToken, ResourceIdentifier};
 /// `resource`; there is no way to ask for less.
 #[async_trait]
 pub trait TokenVerifier: std::fmt::Debug + Send + Sync {
+    /// The issuer names under which it vouches ([`Principal::issuer`]); none where they are not known
+    /// beforehand. [`Verifiers`](super::Verifiers) holds it to them.
+    fn issuers(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// The answer, where it can be given without waiting; `None` sends the caller to
     /// [`TokenVerifier::verify`].
     fn verify_now(

@@ -19,14 +19,18 @@ impl JsonLines {
         Self(Mutex::new(Box::new(writer)))
     }
 
-    /// At the end of a file, which is made if it is not there.
+    /// At the end of a file, which is made if it is not there: on Unix for its owner alone to read.
     ///
     /// # Errors
     ///
     /// When the file cannot be opened.
     pub fn append_to(path: impl AsRef<Path>) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        Ok(Self::new(file))
+        let mut options = OpenOptions::new();
+        options.create(true).append(true);
+        // It names people.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Ok(Self::new(options.open(path)?))
     }
 }
 

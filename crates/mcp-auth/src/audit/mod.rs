@@ -13,15 +13,12 @@
 
 mod json_lines;
 
-#[cfg(feature = "authorization-server")]
 use std::sync::Arc;
 
 pub use json_lines::JsonLines;
 use serde::Serialize;
 
-#[cfg(feature = "authorization-server")]
-use crate::oauth::Clock;
-use crate::oauth::{ClientId, Scopes, Timestamp};
+use crate::oauth::{ClientId, Clock, Scopes, Timestamp};
 
 /// Takes audit events.
 ///
@@ -64,7 +61,7 @@ pub struct AuditEvent {
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(into = "&'static str")]
 #[non_exhaustive]
 pub enum AuditAction {
     /// The user let a client in on our page. Who the user is, is not known yet.
@@ -87,6 +84,30 @@ pub enum AuditAction {
     StepUp,
 }
 
+impl AuditAction {
+    /// Its stable name, in records and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConsentGiven => "consent_given",
+            Self::ConsentDenied => "consent_denied",
+            Self::LoginFinished => "login_finished",
+            Self::LoginRefused => "login_refused",
+            Self::GrantMade => "grant_made",
+            Self::TokenRefreshed => "token_refreshed",
+            Self::TokenReused => "token_reused",
+            Self::GrantRevoked => "grant_revoked",
+            Self::StepUp => "step_up",
+        }
+    }
+}
+
+impl From<AuditAction> for &'static str {
+    fn from(action: AuditAction) -> Self {
+        action.as_str()
+    }
+}
+
 impl AuditEvent {
     /// An event that nothing more is known of.
     #[must_use]
@@ -104,14 +125,12 @@ impl AuditEvent {
 }
 
 /// Tells the sink, if there is one.
-#[cfg(feature = "authorization-server")]
 #[derive(Debug, Clone)]
 pub(crate) struct Auditor {
     sink: Option<Arc<dyn AuditSink>>,
     clock: Arc<dyn Clock>,
 }
 
-#[cfg(feature = "authorization-server")]
 impl Auditor {
     pub(crate) const fn new(sink: Option<Arc<dyn AuditSink>>, clock: Arc<dyn Clock>) -> Self {
         Self { sink, clock }
@@ -119,9 +138,14 @@ impl Auditor {
 
     /// What happened, with what `about` knows of it.
     pub(crate) fn record(&self, action: AuditAction, about: impl FnOnce(&mut AuditEvent)) {
+        if self.sink.is_none() && !cfg!(feature = "metrics") {
+            return;
+        }
+        let mut event = AuditEvent::new(self.clock.now(), action);
+        about(&mut event);
+        #[cfg(feature = "metrics")]
+        crate::metering::event(action.as_str(), event.reason);
         if let Some(sink) = &self.sink {
-            let mut event = AuditEvent::new(self.clock.now(), action);
-            about(&mut event);
             sink.record(&event);
         }
     }

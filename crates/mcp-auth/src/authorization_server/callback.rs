@@ -4,6 +4,8 @@
 //! and a person's own visit to the connected apps page. The cookie under the `state` says which one
 //! it is by the key that opens it, so neither can be finished as the other.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use serde::{Deserialize, Serialize};
@@ -21,10 +23,11 @@ use super::{
 use crate::{
     access_token::{CodeState, Grant, GrantHandle, UpstreamState, code_key},
     audit::AuditAction,
+    metering,
     net::Causes,
     oauth::{AuthorizationCode, ClientId, CodeVerifier, Form, OAuthErrorCode, Scopes, Timestamp},
     store::{Insert, RecordKey, StoreError},
-    upstream::{UpstreamError, UpstreamLogin},
+    upstream::{Upstream, UpstreamError, UpstreamLogin},
 };
 
 /// A code's record: where its grant is. What the code may do is the grant's own state.
@@ -62,6 +65,7 @@ pub(super) async fn finish(
 struct Callback {
     form: Form,
     handle: LoginHandle,
+    upstream: Arc<dyn Upstream>,
     pending: Pending,
 }
 
@@ -110,6 +114,14 @@ impl Pending {
         PendingAuthorization::take(server, handle, sent)
             .map(|pending| Self::Client(Box::new(pending)))
             .or_else(|| PendingVisit::take(server, handle, sent).map(Self::Visit))
+    }
+
+    /// The name of the upstream that it was begun at.
+    fn upstream(&self) -> &str {
+        match self {
+            Self::Client(pending) => pending.upstream(),
+            Self::Visit(pending) => pending.upstream(),
+        }
     }
 
     fn verifier(&self) -> Option<CodeVerifier> {
@@ -169,9 +181,18 @@ impl Callback {
         );
         let handle = LoginHandle::parse(state).ok_or(unknown)?;
         let pending = Pending::take(server, &handle, request.headers()).ok_or(unknown)?;
+        // One callback for each upstream: an answer of one is none of another (OAuth 2.1 §7.15).
+        let upstream = paths::upstream_at(request.uri().path());
+        let upstream = upstream.filter(|name| *name == pending.upstream());
+        let upstream = upstream.and_then(|name| server.upstreams.named(name));
+        let upstream = upstream.ok_or((
+            ErrorPageKind::LoginExpired,
+            "this login was begun at another upstream",
+        ))?;
         Ok(Self {
             form,
             handle,
+            upstream: Arc::clone(upstream),
             pending,
         })
     }
@@ -220,15 +241,15 @@ impl Callback {
 
     /// Who signed in at the upstream, learned once.
     async fn login(&self, server: &AuthorizationServer) -> Result<UpstreamLogin, LoginError> {
-        self.check_issuer(server).await?;
+        self.check_issuer().await?;
         let code = self.code()?;
         let first = self.use_once(server).await?;
         self.redeem(server, first, &code).await
     }
 
     /// The four rows of RFC 9207 §2.4: nothing of an answer that fails them is acted on or shown.
-    async fn check_issuer(&self, server: &AuthorizationServer) -> Result<(), LoginError> {
-        let expected = server.upstream.expected_issuer().await.map_err(|error| {
+    async fn check_issuer(&self) -> Result<(), LoginError> {
+        let expected = self.upstream.expected_issuer().await.map_err(|error| {
             tracing::error!(event = "upstream_unavailable", fault = "upstream", reason = %Causes(&error));
             LoginError::Page(
                 ErrorPageKind::UpstreamUnavailable,
@@ -298,10 +319,12 @@ impl Callback {
     ) -> Result<UpstreamLogin, LoginError> {
         let verifier = self.pending.verifier();
         let verifier = verifier.ok_or(LoginError::Over(OAuthErrorCode::ServerError))?;
-        let callback = server.public_url.join(paths::CALLBACK);
-        match server.upstream.redeem(code, &verifier, &callback).await {
+        let callback = paths::callback_of(self.pending.upstream());
+        let callback = server.public_url.join(&callback);
+        let redeeming = self.upstream.redeem(code, &verifier, &callback);
+        match metering::timed(metering::UPSTREAM, "redeem", redeeming).await {
             Ok(UpstreamLogin { tokens, identity }) => {
-                let identity = identity.with_namespace(server.upstream.namespace());
+                let identity = identity.with_namespace(self.upstream.namespace());
                 Ok(UpstreamLogin::new(tokens, identity))
             }
             Err(error) => {

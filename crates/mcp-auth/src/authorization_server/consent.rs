@@ -11,7 +11,10 @@ use super::{
     authorization_request::CheckedRequest,
     cookies, form_body,
     own_page::PostedByOwnPage,
-    pages::{ConsentPage, ErrorPageKind, FormFields, ShownText, document_host, page_response},
+    pages::{
+        ConsentPage, ErrorPageKind, FormFields, ShownText, UpstreamChoice, document_host,
+        page_response,
+    },
     paths,
     pending::PendingAuthorization,
     remembered_consent::Recalled,
@@ -39,7 +42,12 @@ struct ConsentForm {
 ///
 /// Made here alone: by the form, by what this browser remembers, or by the rule for unattended
 /// development.
-pub(super) struct Consented(CheckedRequest, Basis);
+pub(super) struct Consented {
+    pub(super) request: CheckedRequest,
+    pub(super) basis: Basis,
+    /// The name of the upstream that was chosen; the main one has none.
+    pub(super) upstream: Box<str>,
+}
 
 /// What a consent rests on.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -71,13 +79,15 @@ pub(super) async fn ask(
         return checked.fail(server, OAuthErrorCode::InvalidRequest);
     }
     let silent = checked.prompt().is_none();
-    let may_be_silent = server.upstream.honours_prompt();
+    // Where there is a choice somebody has to make it.
+    let only = server.upstreams.only();
+    let may_be_silent = only.is_some_and(|only| only.upstream.honours_prompt());
     if server.consent == ConsentRule::InsecureApprove && (may_be_silent || !silent) {
         tracing::warn!(
             event = "consent_skipped",
             "consent was not asked: unattended development"
         );
-        return Consented(checked, Basis::Now)
+        return Consented::at_main(checked, Basis::Now)
             .go_to_upstream(server, request)
             .await;
     }
@@ -89,7 +99,7 @@ pub(super) async fn ask(
             checked.fail(server, OAuthErrorCode::InteractionRequired)
         }
         Some(recalled) => {
-            let consented = Consented(checked, Basis::Before(recalled));
+            let consented = Consented::at_main(checked, Basis::Before(recalled));
             consented.go_to_upstream(server, request).await
         }
         None if silent => checked.fail(server, OAuthErrorCode::ConsentRequired),
@@ -180,9 +190,16 @@ pub(super) async fn decide(
         Some("approve") => {
             let keeps = form.get("remember") == Some("yes") && offers_to_remember(server, &checked);
             let basis = if keeps { Basis::FromNowOn } else { Basis::Now };
-            Consented(checked, basis)
-                .go_to_upstream(server, request)
-                .await
+            let Some(upstream) = chosen_upstream(server, &form) else {
+                let kind = ErrorPageKind::MalformedRequest;
+                return server.page(request, kind, "no upstream was chosen");
+            };
+            let consented = Consented {
+                request: checked,
+                basis,
+                upstream,
+            };
+            consented.go_to_upstream(server, request).await
         }
         Some("deny") => {
             tracing::info!(event = "consent_denied", client = checked.client().as_str());
@@ -247,8 +264,13 @@ fn opened(
 }
 
 impl Consented {
-    pub(super) fn into_parts(self) -> (CheckedRequest, Basis) {
-        (self.0, self.1)
+    /// At the main upstream, where nobody has to choose.
+    fn at_main(request: CheckedRequest, basis: Basis) -> Self {
+        Self {
+            request,
+            basis,
+            upstream: Box::default(),
+        }
     }
 
     /// Sends the browser to the upstream with *our* state and *our* PKCE, and binds the login to it.
@@ -265,10 +287,14 @@ impl Consented {
                 "a verifier of ours is none",
             );
         };
-        let callback = server.public_url.join(paths::CALLBACK);
+        let Some(upstream) = server.upstreams.named(pending.upstream()) else {
+            return server.page(request, ErrorPageKind::MalformedRequest, "no such upstream");
+        };
+        let callback = paths::callback_of(pending.upstream());
+        let callback = server.public_url.join(&callback);
         let asked = UpstreamAuthorization::new(handle.as_str(), &verifier, &callback)
             .with_prompt(pending.request().prompt().for_upstream());
-        match server.upstream.authorization_url(&asked).await {
+        match upstream.authorization_url(&asked).await {
             Ok(url) => {
                 let mut response = response::see_other(&url);
                 pending.keep(server, &handle, request.headers(), &mut response);
@@ -308,6 +334,14 @@ impl Consented {
     }
 }
 
+/// The name of the upstream that the user chose, where there are several.
+pub(super) fn chosen_upstream(server: &AuthorizationServer, form: &Form) -> Option<Box<str>> {
+    if let Some(only) = server.upstreams.only() {
+        return Some(only.name.clone());
+    }
+    server.upstreams.chosen(form.get("upstream")?)
+}
+
 /// Whether the user may say that the question need not be asked again.
 fn offers_to_remember(server: &AuthorizationServer, request: &CheckedRequest) -> bool {
     server.remembered.is_some() && request.may_be_remembered()
@@ -317,10 +351,24 @@ fn render(server: &AuthorizationServer, request: &CheckedRequest, sealed: &str) 
     let nonce = server.random.token();
     let redirect = request.redirect().uri();
     let scopes = server.scope_descriptions.describe(request.scopes());
-    let upstream_scopes = server.upstream.scopes();
-    let upstream_scopes: Vec<_> = upstream_scopes
+    let upstream_scopes: Vec<_> = server
+        .upstreams
         .iter()
-        .map(|scope| ShownText::new(scope))
+        .map(|known| known.upstream.scopes())
+        .collect();
+    let upstream_scopes: Vec<Vec<_>> = upstream_scopes
+        .iter()
+        .map(|scopes| scopes.iter().map(|scope| ShownText::new(scope)).collect())
+        .collect();
+    let upstreams: Vec<_> = server
+        .upstreams
+        .iter()
+        .zip(&upstream_scopes)
+        .map(|(known, scopes)| UpstreamChoice {
+            name: known.form_value(),
+            host: ShownText::new(known.upstream.display_host()),
+            scopes,
+        })
         .collect();
     let page = ConsentPage {
         server_name: ShownText::new(&server.server_name),
@@ -331,8 +379,7 @@ fn render(server: &AuthorizationServer, request: &CheckedRequest, sealed: &str) 
         redirect_uri: ShownText::new(redirect.as_str()),
         loopback: redirect.is_loopback(),
         scopes: &scopes,
-        upstream_scopes: &upstream_scopes,
-        upstream_host: ShownText::new(server.upstream.display_host()),
+        upstreams: &upstreams,
         can_be_remembered: offers_to_remember(server, request),
         action: paths::CONSENT,
         fields: FormFields::new([("request", sealed)]),

@@ -130,7 +130,7 @@ use crate::{
     net::{EndpointSet, empty, open_to_everyone, preflight_for_everyone},
     oauth::{Clock, Issuer, PublicUrl, Random, ResourceIdentifier, Scopes},
     store::{Records, Sealer},
-    upstream::Upstream,
+    upstream::Upstreams,
 };
 use clients::ClientResolver;
 use pages::{Pages, ScopeDescriptions};
@@ -146,7 +146,7 @@ pub(crate) struct AuthorizationServer {
     /// What every request at the MCP endpoint needs, and what is granted where nothing was asked for.
     pub(crate) required_scopes: Scopes,
     pub(crate) scope_descriptions: ScopeDescriptions,
-    pub(crate) upstream: Arc<dyn Upstream>,
+    pub(crate) upstreams: Upstreams,
     pub(crate) clients: Arc<dyn ClientResolver>,
     pub(crate) dynamic_clients: Option<DynamicRegistration>,
     /// Whether assertions of clients may be addressed to the token endpoint.
@@ -224,6 +224,8 @@ pub(crate) mod paths {
     pub(crate) const INTROSPECT: &str = "/introspect";
     pub(crate) const CONSENT: &str = "/consent";
     pub(crate) const CALLBACK: &str = "/callback";
+    /// What the callback of a further upstream begins with; its name follows.
+    pub(crate) const CALLBACKS: &str = "/callback/";
     pub(crate) const CONNECTED_APPS: &str = "/connected-apps";
     pub(crate) const SIGNED_OUT: &str = "/connected-apps/signed-out";
     pub(crate) const JWKS: &str = "/jwks";
@@ -247,8 +249,24 @@ pub(crate) mod paths {
             SIGNED_OUT,
             JWKS,
         ];
-        let below = [REGISTRATIONS, WELL_KNOWN];
+        let below = [REGISTRATIONS, CALLBACKS, WELL_KNOWN];
         taken.contains(&path) || below.iter().any(|start| path.starts_with(start))
+    }
+
+    /// Where the upstream of this name sends browsers back to; the main one has none.
+    pub(crate) fn callback_of(name: &str) -> String {
+        match name {
+            "" => CALLBACK.to_owned(),
+            name => format!("{CALLBACKS}{name}"),
+        }
+    }
+
+    /// The upstream that sends browsers back to this path.
+    pub(crate) fn upstream_at(path: &str) -> Option<&str> {
+        match path {
+            CALLBACK => Some(""),
+            path => path.strip_prefix(CALLBACKS).filter(|name| !name.is_empty()),
+        }
     }
 }
 
@@ -264,7 +282,10 @@ impl EndpointSet for AuthorizationServer {
                 true
             }
             paths::METADATA | paths::OPENID_METADATA | paths::REVOKE => true,
-            _ => path.starts_with(paths::REGISTRATIONS) && self.stores_registrations(),
+            _ => match paths::upstream_at(path) {
+                Some(name) => self.upstreams.named(name).is_some(),
+                None => path.starts_with(paths::REGISTRATIONS) && self.stores_registrations(),
+            },
         }
     }
 
@@ -287,6 +308,10 @@ impl EndpointSet for AuthorizationServer {
             (paths::CONNECTED_APPS | paths::SIGNED_OUT, _) => match &self.connected_apps {
                 Some(apps) => connected_apps::answer(self, apps, &request).await,
                 None => empty(StatusCode::NOT_FOUND),
+            },
+            (path, method) if path.starts_with(paths::CALLBACKS) => match *method {
+                Method::GET => callback::finish(self, &request).await,
+                _ => response::method_not_allowed("GET"),
             },
             _ => empty(StatusCode::NOT_FOUND),
         }

@@ -30,6 +30,9 @@ pub(super) struct PendingAuthorization {
     created_at: Timestamp,
     #[serde(rename = "b", default)]
     basis: Basis,
+    /// The name of the upstream; the main one has none.
+    #[serde(rename = "u", default, skip_serializing_if = "str::is_empty")]
+    upstream: Box<str>,
 }
 
 /// Our own `state` at the upstream: random, and the name of one pending login.
@@ -118,14 +121,21 @@ impl LoginHandle {
 impl PendingAuthorization {
     /// A pending login of its own for a request the user consented to.
     pub(super) fn new(server: &AuthorizationServer, consented: Consented) -> (LoginHandle, Self) {
-        let (request, basis) = consented.into_parts();
-        Self::of(server, request, basis)
+        let Consented {
+            request,
+            basis,
+            upstream,
+        } = consented;
+        Self::of(server, request, basis, upstream)
     }
 
     /// Whether a login for this request will fit into its cookie.
     pub(super) fn fits(server: &AuthorizationServer, request: &CheckedRequest) -> bool {
         let longest = Basis::Before(Recalled::longest());
-        let (handle, pending) = Self::of(server, request.clone(), longest);
+        let names = server.upstreams.iter().map(|known| &known.name);
+        let name = names.max_by_key(|name| name.len()).cloned();
+        let (handle, pending) =
+            Self::of(server, request.clone(), longest, name.unwrap_or_default());
         pending.seal(server, &handle).len() <= MAX_COOKIE
     }
 
@@ -133,6 +143,7 @@ impl PendingAuthorization {
         server: &AuthorizationServer,
         request: CheckedRequest,
         basis: Basis,
+        upstream: Box<str>,
     ) -> (LoginHandle, Self) {
         let pending = Self {
             request,
@@ -142,12 +153,18 @@ impl PendingAuthorization {
                 .into(),
             created_at: server.clock.now(),
             basis,
+            upstream,
         };
         (LoginHandle::generate(&*server.random), pending)
     }
 
     pub(super) const fn request(&self) -> &CheckedRequest {
         &self.request
+    }
+
+    /// The name of the upstream that it was begun at; the main one has none.
+    pub(super) const fn upstream(&self) -> &str {
+        &self.upstream
     }
 
     pub(super) const fn basis(&self) -> &Basis {

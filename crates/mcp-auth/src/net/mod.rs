@@ -1,5 +1,6 @@
 //! The one door to the network: what our endpoints read and answer, and the client that calls out.
 
+mod basic_credentials;
 mod body;
 mod causes;
 mod client_address;
@@ -17,6 +18,7 @@ mod public_address;
 mod reqwest_client;
 mod visits;
 
+pub(crate) use basic_credentials::basic_credentials;
 pub use body::ResponseBody;
 pub(crate) use body::Watch;
 pub(crate) use causes::Causes;

@@ -17,7 +17,10 @@ use crate::store::Records;
 use crate::{
     BuildError,
     access_token::{ProofVerifier, TokenVerifier},
-    oauth::{Issuer, PublicUrl, Random, ResourceIdentifier, Scope, Scopes, SystemRandom},
+    audit::{AuditSink, Auditor},
+    oauth::{
+        Issuer, PublicUrl, Random, ResourceIdentifier, Scope, Scopes, SystemClock, SystemRandom,
+    },
     store::{KeyRing, Purpose, Sealer},
 };
 
@@ -41,6 +44,7 @@ pub struct ResourceServerBuilder {
     session_records: Option<SessionRecords>,
     resource_name: Option<String>,
     stream_check: Duration,
+    audit: Option<Auditor>,
     proofs: Option<ProofVerifier>,
 }
 
@@ -63,6 +67,7 @@ impl ResourceServerBuilder {
             session_records: None,
             resource_name: None,
             stream_check: Duration::from_secs(5),
+            audit: None,
             proofs: None,
         }
     }
@@ -157,6 +162,17 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// With a record of requests whose token lacked a scope; none by default.
+    pub fn with_audit(self, sink: Arc<dyn AuditSink>) -> Self {
+        self.with_auditor(Auditor::new(Some(sink), Arc::new(SystemClock)))
+    }
+
+    /// As [`Self::with_audit`], by another clock.
+    pub(crate) fn with_auditor(mut self, audit: Auditor) -> Self {
+        self.audit = Some(audit);
+        self
+    }
+
     /// With tokens that may be bound to their client's key (DPoP, RFC 9449); off by default.
     ///
     /// A bound token is one whose [`Principal`](crate::Principal) has a confirmation. With or without
@@ -218,6 +234,9 @@ impl ResourceServerBuilder {
                 .transpose()?,
             sessions: SessionBinding::new(sealer, &resource),
             correlation: CorrelationIds::new(&*random),
+            audit: self
+                .audit
+                .unwrap_or_else(|| Auditor::new(None, Arc::new(SystemClock))),
             hosts: HostPolicy::new(self.public_url, &resource, self.allowed_origins)?,
             verifier: self.verifier,
             required_scopes: self.required_scopes,

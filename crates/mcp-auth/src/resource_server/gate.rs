@@ -35,6 +35,8 @@ use super::{
 };
 use crate::{
     access_token::{CheckedProof, Principal, VerifyError},
+    audit::AuditAction,
+    metering,
     net::{Causes, ResponseBody, collect},
     oauth::Scopes,
 };
@@ -214,7 +216,10 @@ impl Arrival {
                     principal,
                 };
                 Ok(match proof {
-                    None => Passed::Every(admitted),
+                    None => {
+                        metering::token_check("accepted");
+                        Passed::Every(admitted)
+                    }
                     Some(proof) => Passed::ButOne(Box::pin(admitted.spent(proof))),
                 })
             }
@@ -230,7 +235,10 @@ impl Admitted {
     /// The same, once its proof is used up.
     async fn spent(self, proof: CheckedProof) -> Result<Self, Box<Response<Bytes>>> {
         match self.server.use_once(&proof).await {
-            Ok(()) => Ok(self),
+            Ok(()) => {
+                metering::token_check("accepted");
+                Ok(self)
+            }
             Err(refusal) => {
                 let used = self.credential.scheme;
                 let answer = refusal.respond(&self.server, self.origin.as_ref(), used);
@@ -280,6 +288,12 @@ fn examine<B>(
     };
     let needed = needed.as_ref().unwrap_or(&settings.required_scopes);
     if !settings.hierarchy.satisfies(principal.scopes(), needed) {
+        settings.audit.record(AuditAction::StepUp, |event| {
+            event.subject = Some(principal.subject().to_owned());
+            event.client = principal.client().cloned();
+            event.grant = principal.grant().map(str::to_owned);
+            event.scopes = Some(needed.clone());
+        });
         return Err(Refusal::InsufficientScope(to_ask_for(needed, principal)));
     }
     // What is gone here, a tool can neither log nor pass on.

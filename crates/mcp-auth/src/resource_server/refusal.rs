@@ -1,5 +1,6 @@
 //! Why a request was not let in, and the response that says so.
 
+use crate::metering;
 use std::{
     fmt::Write,
     sync::atomic::{AtomicU64, Ordering},
@@ -157,6 +158,7 @@ impl Refusal {
     ) -> Response<Bytes> {
         let correlation_id = server.0.correlation.next();
         self.record(server, &correlation_id);
+        metering::token_check(self.code());
         let (code, message) = self.words();
         let mut body = String::with_capacity(160);
         // Fixed words and hexadecimal digits only: nothing that JSON would need escaped.

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     access_token::{Principal, TokenVerifier, VerifyError},
+    audit::Auditor,
     oauth::{AccessToken, PublicUrl, ResourceIdentifier, Scopes},
 };
 
@@ -37,6 +38,7 @@ pub(super) struct Settings {
     pub(super) challenges: Challenges,
     pub(super) sessions: SessionBinding,
     pub(super) correlation: CorrelationIds,
+    pub(super) audit: Auditor,
     pub(super) metadata: Option<Bytes>,
     pub(super) stream_check: Duration,
     #[cfg(all(feature = "authorization-server", feature = "rmcp"))]

@@ -1,5 +1,6 @@
 //! A store that is given a limited time, and whose outage holds nobody up.
 
+use crate::metering;
 use std::{
     future::Future,
     sync::{
@@ -46,6 +47,14 @@ impl BoundedStore {
     }
 
     async fn in_time<T>(
+        &self,
+        name: &'static str,
+        operation: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        metering::timed(metering::STORE, name, self.within_deadline(operation)).await
+    }
+
+    async fn within_deadline<T>(
         &self,
         operation: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
@@ -109,13 +118,13 @@ impl Store for BoundedStore {
     }
 
     async fn insert(&self, key: &RecordKey, record: Record) -> Result<Insert, StoreError> {
-        let inserted = self.in_time(self.store.insert(key, record)).await;
+        let inserted = self.in_time("insert", self.store.insert(key, record)).await;
         self.housekeeping.look();
         inserted
     }
 
     async fn load(&self, key: &RecordKey) -> Result<Option<Versioned>, StoreError> {
-        self.in_time(self.store.load(key)).await
+        self.in_time("load", self.store.load(key)).await
     }
 
     async fn replace(
@@ -125,11 +134,11 @@ impl Store for BoundedStore {
         record: Record,
     ) -> Result<Replace, StoreError> {
         let replacing = self.store.replace(key, version, record);
-        self.in_time(replacing).await
+        self.in_time("replace", replacing).await
     }
 
     async fn remove(&self, key: &RecordKey) -> Result<(), StoreError> {
-        self.in_time(self.store.remove(key)).await
+        self.in_time("remove", self.store.remove(key)).await
     }
 
     async fn list(
@@ -138,7 +147,8 @@ impl Store for BoundedStore {
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> Result<IndexPage, StoreError> {
-        self.in_time(self.store.list(index, cursor, limit)).await
+        self.in_time("list", self.store.list(index, cursor, limit))
+            .await
     }
 
     /// As long as it takes: nobody waits for it.
@@ -250,12 +260,12 @@ mod tests {
             tokio::time::sleep(DEADLINE * 3 / 4).await;
             Err::<(), _>(away("its own deadline"))
         };
-        assert!(bounded.in_time(gives_up).await.is_err());
+        assert!(bounded.in_time("load", gives_up).await.is_err());
         assert!(bounded.hangs.load(Ordering::SeqCst));
         assert!(bounded.load(&key()).await.is_ok());
         // One that says so at once is asked by everybody: nobody waits.
         let refused = std::future::ready(Err::<(), _>(away("refused")));
-        assert!(bounded.in_time(refused).await.is_err());
+        assert!(bounded.in_time("load", refused).await.is_err());
         assert!(!bounded.hangs.load(Ordering::SeqCst));
         drop(hanging);
     }

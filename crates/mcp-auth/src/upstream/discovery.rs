@@ -19,7 +19,10 @@ pub(super) struct UpstreamEndpoints {
     pub(super) sends_iss: bool,
     pub(super) authorization: String,
     pub(super) token: String,
-    pub(super) userinfo: String,
+    /// None only where ID tokens say who the user is.
+    pub(super) userinfo: Option<String>,
+    /// Whether there are keys that ID tokens can be checked by.
+    pub(super) publishes_keys: bool,
     /// Where tokens are given back, if that is possible.
     pub(super) revocation: Option<String>,
 }
@@ -88,38 +91,43 @@ impl IssuerDocument {
 
 const NO_METADATA: UpstreamError = UpstreamError::Outage("its metadata is not a metadata document");
 
-/// The endpoints of a provider that people sign in at.
+/// The endpoints of a provider that people sign in at; `openid` says that it is asked for ID tokens.
 #[cfg(feature = "authorization-server")]
 pub(super) async fn discover(
     http: &dyn HttpClient,
     issuer: &Issuer,
+    openid: bool,
 ) -> Result<UpstreamEndpoints, UpstreamError> {
-    endpoints(&IssuerDocument::read(http, issuer).await?)
+    endpoints(&IssuerDocument::read(http, issuer).await?, openid)
 }
 
 #[cfg(feature = "authorization-server")]
-fn endpoints(document: &IssuerDocument) -> Result<UpstreamEndpoints, UpstreamError> {
+fn endpoints(document: &IssuerDocument, openid: bool) -> Result<UpstreamEndpoints, UpstreamError> {
     let metadata = document.metadata()?;
-    let userinfo = metadata.userinfo_endpoint.ok_or(UpstreamError::Refused(
-        "its metadata names no userinfo_endpoint",
-    ))?;
-    for endpoint in [
-        &metadata.authorization_endpoint,
-        &metadata.token_endpoint,
-        &userinfo,
-    ] {
-        if !is_secure(endpoint) {
-            return Err(UpstreamError::Refused(
-                "its metadata names an endpoint without https",
-            ));
-        }
+    let publishes_keys = metadata.jwks_uri.is_some();
+    if metadata.userinfo_endpoint.is_none() && !(openid && publishes_keys) {
+        return Err(UpstreamError::Refused(
+            "nothing says who the user is: its metadata names no userinfo_endpoint, and no jwks_uri for the id_token that the scope openid gives",
+        ));
+    }
+    let asked = [&metadata.authorization_endpoint, &metadata.token_endpoint];
+    let named = [&metadata.userinfo_endpoint, &metadata.jwks_uri];
+    let all_secure = asked
+        .into_iter()
+        .chain(named.into_iter().flatten())
+        .all(|endpoint| is_secure(endpoint));
+    if !all_secure {
+        return Err(UpstreamError::Refused(
+            "its metadata names an endpoint without https",
+        ));
     }
     Ok(UpstreamEndpoints {
         issuer: Some(metadata.issuer),
         sends_iss: metadata.authorization_response_iss_parameter_supported,
         authorization: metadata.authorization_endpoint,
         token: metadata.token_endpoint,
-        userinfo,
+        userinfo: metadata.userinfo_endpoint,
+        publishes_keys,
         revocation: metadata
             .revocation_endpoint
             .filter(|endpoint| is_secure(endpoint)),
@@ -177,11 +185,31 @@ mod tests {
                 "token_endpoint": token, "userinfo_endpoint": "https://h.example/u",
             });
             let document = IssuerDocument::parse(document.to_string().as_bytes(), &issuer)?;
-            endpoints(&document)
+            endpoints(&document, false)
         };
         assert!(read("https://h.example", "https://h.example/t").is_ok());
         assert!(read("https://h.example/", "https://h.example/t").is_err());
         assert!(read("https://h.example", "http://h.example/t").is_err());
         assert!(IssuerDocument::parse(b"<html>", &issuer).is_err());
+    }
+
+    /// PX-20.
+    #[test]
+    fn something_must_say_who_the_user_is() {
+        let issuer = Issuer::parse("https://h.example").unwrap();
+        let read = |userinfo: Option<&str>, keys: Option<&str>, openid: bool| {
+            let document = serde_json::json!({
+                "issuer": "https://h.example", "authorization_endpoint": "https://h.example/a",
+                "token_endpoint": "https://h.example/t", "userinfo_endpoint": userinfo,
+                "jwks_uri": keys,
+            });
+            let document = IssuerDocument::parse(document.to_string().as_bytes(), &issuer);
+            endpoints(&document.unwrap(), openid).is_ok()
+        };
+        let (userinfo, keys) = (Some("https://h.example/u"), Some("https://h.example/k"));
+        assert!(read(userinfo, None, false) && read(userinfo, None, true));
+        assert!(read(None, keys, true));
+        assert!(!read(None, keys, false) && !read(None, None, true));
+        assert!(!read(None, Some("http://h.example/k"), true));
     }
 }

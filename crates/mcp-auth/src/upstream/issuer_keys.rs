@@ -227,7 +227,7 @@ impl IssuerKeys {
     }
 
     fn is_fresh(&self, known: &KnownKeys) -> bool {
-        self.are_given() || self.clock.now() < known.read_at.plus(MAX_AGE)
+        self.are_given() || self.clock.now().is_within(known.read_at, MAX_AGE)
     }
 
     fn may_read(&self) -> bool {

@@ -1,6 +1,12 @@
 //! This process as somebody else's client: the third-party authorization server behind ours.
 
+#[cfg(feature = "authorization-server")]
+mod client_authentication;
 mod discovery;
+#[cfg(feature = "authorization-server")]
+mod extra_parameters;
+#[cfg(feature = "authorization-server")]
+mod id_token;
 mod identity;
 mod issuer_keys;
 #[cfg(feature = "authorization-server")]
@@ -10,7 +16,11 @@ mod presets;
 #[cfg(feature = "authorization-server")]
 mod revocation;
 #[cfg(feature = "authorization-server")]
+mod token_answer;
+#[cfg(feature = "authorization-server")]
 mod token_request;
+#[cfg(feature = "authorization-server")]
+mod upstreams;
 #[cfg(feature = "authorization-server")]
 mod userinfo;
 
@@ -26,6 +36,8 @@ pub use presets::{
     Audience, Fact, MetadataForm, Offer, Placeholder, PlaceholderKind, Preset,
     PresetClientAuthentication, PresetPlace, PresetTier,
 };
+#[cfg(feature = "authorization-server")]
+pub(crate) use upstreams::Upstreams;
 
 use crate::oauth::{AccessToken, AuthorizationCode, CodeVerifier, Issuer, RefreshToken, Timestamp};
 
@@ -224,6 +236,9 @@ pub struct UpstreamTokens {
     pub refresh_token: Option<RefreshToken>,
     /// When the access token ends, if the upstream says.
     pub expires_at: Option<Timestamp>,
+    /// The scopes that were granted, if the upstream says: without a word they are those that were asked
+    /// for (RFC 6749 §5.1).
+    pub scopes: Option<Vec<String>>,
 }
 
 impl UpstreamTokens {
@@ -234,6 +249,7 @@ impl UpstreamTokens {
             access_token,
             refresh_token: None,
             expires_at: None,
+            scopes: None,
         }
     }
 
@@ -241,6 +257,13 @@ impl UpstreamTokens {
     #[must_use]
     pub fn with_refresh_token(mut self, token: RefreshToken) -> Self {
         self.refresh_token = Some(token);
+        self
+    }
+
+    /// With the scopes that were granted.
+    #[must_use]
+    pub fn with_scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.scopes = Some(scopes.into_iter().map(Into::into).collect());
         self
     }
 
@@ -272,4 +295,32 @@ pub enum UpstreamError {
     /// It refused for another reason, which only the operator can mend.
     #[error("the upstream refused the request: {0}")]
     Refused(&'static str),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// CL-13; RFC 9207 §2.4. Compared byte for byte.
+    #[test]
+    fn iss_is_judged_by_four_rows() {
+        let ours = Issuer::parse("https://id.example").unwrap();
+        let rows = [
+            (ExpectedIssuer::Required(ours.clone()), true, false),
+            (ExpectedIssuer::IfPresent(ours), true, true),
+            (ExpectedIssuer::Unknown, false, true),
+        ];
+        for (expected, present, absent) in rows {
+            assert_eq!(expected.accepts(Some("https://id.example")), present);
+            assert_eq!(expected.accepts(None), absent);
+            for other in [
+                "https://id.example/",
+                "https://ID.example",
+                "",
+                "https://a.example",
+            ] {
+                assert!(!expected.accepts(Some(other)), "{expected:?}: {other}");
+            }
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Any OAuth 2.0 or OpenID provider as upstream.
 
+mod builder;
+
 use std::{
     sync::{
         Arc,
@@ -12,30 +14,35 @@ use async_trait::async_trait;
 use oauth2::{CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope};
 use tokio::sync::Mutex;
 
+pub use builder::OAuthUpstreamBuilder;
+
 use super::{
-    ExpectedIssuer, Upstream, UpstreamAuthorization, UpstreamError, UpstreamLogin, UpstreamToken,
-    UpstreamTokens,
-    discovery::{UpstreamEndpoints, discover, is_secure},
+    ExpectedIssuer, IssuerKeys, Upstream, UpstreamAuthorization, UpstreamError, UpstreamIdentity,
+    UpstreamLogin, UpstreamToken, UpstreamTokens,
+    client_authentication::{ClientAuthentication, Speaker},
+    discovery::{UpstreamEndpoints, discover},
+    extra_parameters::ExtraParameters,
+    id_token,
     presets::{Chosen, FilledPlace, Preset},
     revocation, token_request, userinfo,
 };
 use crate::{
     BuildError,
-    net::{HttpClient, default_http_client},
-    oauth::{
-        AuthorizationCode, ClientSecret, Clock, CodeVerifier, Issuer, RefreshToken, SystemClock,
-        Timestamp,
-    },
+    net::HttpClient,
+    oauth::{AuthorizationCode, Clock, CodeVerifier, Issuer, RefreshToken, Timestamp},
 };
 
 /// Any OAuth 2.0 or OpenID provider, spoken to as its client.
 ///
-/// The user's identity comes from the provider's userinfo endpoint, asked over TLS with the access
-/// token that was just issued (OpenID Connect Core §5.3).
+/// Who the user is: an OpenID provider (one with an issuer and keys, asked for the scope `openid`) says it
+/// in an ID token, which must be there and is checked by its keys and our `nonce` (OpenID Connect Core
+/// §3.1.3.7). Its userinfo endpoint, where it has one, is asked with the access token that was just issued,
+/// must speak of the same user, and gives the claims (§5.3). Any other provider needs a userinfo endpoint,
+/// and what that says over TLS is the user.
 #[derive(Debug)]
 pub struct OAuthUpstream {
     pub(super) client_id: String,
-    pub(super) client_secret: Option<ClientSecret>,
+    pub(super) authentication: ClientAuthentication,
     pub(super) http: Arc<dyn HttpClient>,
     pub(super) clock: Arc<dyn Clock>,
     issuer: Option<Issuer>,
@@ -45,7 +52,11 @@ pub struct OAuthUpstream {
     namespace: String,
     display_host: String,
     revokes_single_grants: bool,
-    pub(super) preset: Option<&'static Preset>,
+    /// Where ID tokens are asked for.
+    id_token_keys: Option<Arc<IssuerKeys>>,
+    authorization_parameters: ExtraParameters,
+    pub(super) token_parameters: ExtraParameters,
+    preset: Option<&'static Preset>,
 }
 
 /// What discovery found, and when.
@@ -54,23 +65,6 @@ struct Discovered {
     endpoints: Option<Arc<UpstreamEndpoints>>,
     /// None where they were configured: those do not grow old.
     read_again_from: Option<Timestamp>,
-}
-
-/// Builds an [`OAuthUpstream`].
-#[derive(Debug)]
-#[must_use]
-pub struct OAuthUpstreamBuilder {
-    issuer: Option<String>,
-    endpoints: Option<[String; 3]>,
-    revocation: Option<String>,
-    client_id: String,
-    client_secret: Option<ClientSecret>,
-    scopes: Vec<String>,
-    namespace: Option<String>,
-    http: Option<Arc<dyn HttpClient>>,
-    clock: Arc<dyn Clock>,
-    revokes_single_grants: bool,
-    preset: Option<&'static Preset>,
 }
 
 impl OAuthUpstream {
@@ -123,13 +117,84 @@ impl OAuthUpstream {
         Ok(builder.with_scopes(chosen.preset.scopes.iter().copied()))
     }
 
+    /// The issuer of a known provider; none for one that has no metadata document.
+    pub(crate) fn issuer_of_preset(preset: &str) -> Result<Option<Issuer>, BuildError> {
+        match Chosen::parse(preset)?.place()? {
+            FilledPlace::Issuer(issuer) => Issuer::parse(&issuer)
+                .map(Some)
+                .map_err(|error| BuildError::argument("upstream preset", error.to_string())),
+            FilledPlace::Endpoints { .. } => Ok(None),
+        }
+    }
+
     /// Where the provider says who a token speaks for (OpenID Connect Core §5.3).
     ///
     /// # Errors
     ///
-    /// When its metadata cannot be read right now.
+    /// When its metadata cannot be read right now, or names none.
     pub async fn userinfo_endpoint(&self) -> Result<String, UpstreamError> {
-        Ok(self.endpoints().await?.userinfo.clone())
+        let endpoint = self.endpoints().await?.userinfo.clone();
+        endpoint.ok_or(UpstreamError::Refused(
+            "its metadata names no userinfo_endpoint",
+        ))
+    }
+
+    /// Our client, at this moment.
+    pub(super) fn speaker<'a>(&'a self, endpoints: &'a UpstreamEndpoints) -> Speaker<'a> {
+        Speaker {
+            client_id: &self.client_id,
+            token_endpoint: &endpoints.token,
+            now: self.clock.now(),
+        }
+    }
+
+    /// The user that the ID token vouches for, where one has to be there.
+    async fn vouched(
+        &self,
+        endpoints: &UpstreamEndpoints,
+        id_token: Option<&str>,
+        verifier: &CodeVerifier,
+    ) -> Result<Option<UpstreamIdentity>, UpstreamError> {
+        let keys = self.id_token_keys.as_ref();
+        let keys = keys.filter(|_| endpoints.publishes_keys);
+        let Some((keys, issuer)) = keys.zip(endpoints.issuer.as_ref()) else {
+            return Ok(None);
+        };
+        let token = id_token.ok_or(UpstreamError::Refused(
+            "it gave no id_token, though it was asked for openid",
+        ))?;
+        let expected = id_token::Expected {
+            issuer,
+            client_id: &self.client_id,
+            nonce: &id_token::nonce(verifier),
+            now: self.clock.now(),
+        };
+        id_token::verified(token, keys, &expected).await.map(Some)
+    }
+
+    /// Who the user is, as far as it is proven.
+    async fn identity(
+        &self,
+        endpoints: &UpstreamEndpoints,
+        tokens: &UpstreamTokens,
+        vouched: Option<UpstreamIdentity>,
+    ) -> Result<UpstreamIdentity, UpstreamError> {
+        let Some(endpoint) = &endpoints.userinfo else {
+            return vouched.ok_or(UpstreamError::Refused("nothing says who the user is"));
+        };
+        // From here on the code is spent, so an unreachable userinfo endpoint is an outage.
+        let own_subject = self.preset.and_then(Preset::own_subject);
+        let told =
+            userinfo::identity(&*self.http, endpoint, &tokens.access_token, own_subject).await?;
+        // OpenID Connect Core §5.3.2: an answer about somebody else must not be used.
+        let is_of_another =
+            |vouched: UpstreamIdentity| userinfo::sub(&told) != Some(vouched.subject);
+        if vouched.is_some_and(is_of_another) {
+            return Err(UpstreamError::Refused(
+                "its userinfo answer is not about the user of its id_token",
+            ));
+        }
+        Ok(told)
     }
 
     /// The endpoints, read again after a day; old ones are good while new ones cannot be read.
@@ -140,17 +205,13 @@ impl OAuthUpstream {
             return self.first_read(&mut discovered, before).await;
         };
         let now = self.clock.now();
-        let Some(issuer) = self
-            .issuer
-            .as_ref()
-            .filter(|_| discovered.read_again_from <= Some(now))
-        else {
+        let Some(issuer) = self.issuer.as_ref().filter(|_| discovered.is_due(now)) else {
             return Ok(known);
         };
         // One caller looks; nobody waits for it, and it does not look again soon if that fails.
         discovered.read_again_from = Some(now.plus(AFTER_FAILURE));
         drop(discovered);
-        if let Ok(read) = in_time(&*self.http, issuer).await {
+        if let Ok(read) = self.discover_in_time(issuer).await {
             self.discovered.lock().await.keep(read, now);
         }
         let discovered = self.discovered.lock().await;
@@ -173,12 +234,24 @@ impl OAuthUpstream {
             ));
         }
         let _attempt = Attempt(&self.attempts);
-        let read = in_time(&*self.http, issuer).await?;
+        let read = self.discover_in_time(issuer).await?;
         Ok(discovered.keep(read, self.clock.now()))
+    }
+
+    async fn discover_in_time(&self, issuer: &Issuer) -> Result<UpstreamEndpoints, UpstreamError> {
+        let openid = self.id_token_keys.is_some();
+        let read = tokio::time::timeout(DEADLINE, discover(&*self.http, issuer, openid)).await;
+        read.unwrap_or(Err(UpstreamError::Outage("its metadata takes too long")))
     }
 }
 
 impl Discovered {
+    /// After its time, and where the clock was ahead when it was read.
+    fn is_due(&self, now: Timestamp) -> bool {
+        let due = |from: Timestamp| from <= now || now.plus(MAX_AGE) < from;
+        self.read_again_from.is_none_or(due)
+    }
+
     fn keep(&mut self, read: UpstreamEndpoints, now: Timestamp) -> Arc<UpstreamEndpoints> {
         let endpoints = Arc::new(read);
         self.endpoints = Some(Arc::clone(&endpoints));
@@ -194,14 +267,6 @@ impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
-}
-
-async fn in_time(
-    http: &dyn HttpClient,
-    issuer: &Issuer,
-) -> Result<UpstreamEndpoints, UpstreamError> {
-    let read = tokio::time::timeout(DEADLINE, discover(http, issuer)).await;
-    read.unwrap_or(Err(UpstreamError::Outage("its metadata takes too long")))
 }
 
 /// For all the forms of the metadata's URL together.
@@ -243,11 +308,13 @@ impl Upstream for OAuthUpstream {
         if let Some(prompt) = asked {
             url = url.add_extra_param("prompt", prompt.to_owned());
         }
-        let parameters = self.preset.map(|preset| preset.authorization_parameters);
-        for (name, value) in parameters.unwrap_or_default() {
+        if self.id_token_keys.is_some() {
+            url = url.add_extra_param("nonce", id_token::nonce(request.verifier));
+        }
+        for (name, value) in self.authorization_parameters.iter() {
             // What the host wants the user to see goes first.
-            if *name != "prompt" || asked.is_none() {
-                url = url.add_extra_param(*name, *value);
+            if name != "prompt" || asked.is_none() {
+                url = url.add_extra_param(name.to_owned(), value.to_owned());
             }
         }
         let (url, _) = url
@@ -273,16 +340,13 @@ impl Upstream for OAuthUpstream {
         verifier: &CodeVerifier,
         redirect_uri: &str,
     ) -> Result<UpstreamLogin, UpstreamError> {
-        let tokens = token_request::redeem_code(self, code, verifier, redirect_uri).await?;
-        let endpoint = &self.endpoints().await?.userinfo;
-        // From here on the code is spent, so an unreachable userinfo endpoint is an outage.
-        let identity = userinfo::identity(
-            &*self.http,
-            endpoint,
-            &tokens.access_token,
-            self.preset.and_then(Preset::own_subject),
-        )
-        .await?;
+        let granted = token_request::redeem_code(self, code, verifier, redirect_uri).await?;
+        let (tokens, id_token) = (granted.tokens, granted.id_token);
+        let endpoints = self.endpoints().await?;
+        let vouched = self
+            .vouched(&endpoints, id_token.as_deref(), verifier)
+            .await?;
+        let identity = self.identity(&endpoints, &tokens, vouched).await?;
         let identity = identity.with_namespace(self.namespace.as_str());
         Ok(UpstreamLogin::new(tokens, identity))
     }
@@ -297,164 +361,6 @@ impl Upstream for OAuthUpstream {
 
     fn revokes_single_grants(&self) -> bool {
         self.revokes_single_grants
-    }
-}
-
-impl OAuthUpstreamBuilder {
-    fn new(issuer: Option<String>, endpoints: Option<[String; 3]>, client_id: String) -> Self {
-        Self {
-            issuer,
-            endpoints,
-            revocation: None,
-            client_id,
-            client_secret: None,
-            scopes: Vec::new(),
-            namespace: None,
-            http: None,
-            clock: Arc::new(SystemClock),
-            revokes_single_grants: false,
-            preset: None,
-        }
-    }
-
-    /// With the secret of our client there, sent in the `Authorization` header
-    /// (`client_secret_basic`).
-    pub fn with_client_secret(mut self, secret: ClientSecret) -> Self {
-        self.client_secret = Some(secret);
-        self
-    }
-
-    /// With the endpoint where refresh tokens are given back (RFC 7009); an issuer's metadata names it.
-    pub fn with_revocation_endpoint(mut self, endpoint: impl Into<String>) -> Self {
-        self.revocation = Some(endpoint.into());
-        self
-    }
-
-    /// For a provider that ends one grant alone when a token is given back, so that it is told of each
-    /// that ends here. Without this it is told when a user's last grant ends, because many providers
-    /// end everything of a user at once.
-    pub const fn with_single_grant_revocation(mut self) -> Self {
-        self.revokes_single_grants = true;
-        self
-    }
-
-    /// With the scopes to ask for there, chosen by us and never by a host.
-    pub fn with_scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
-        self.scopes = scopes.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// With a name that sets its subjects apart; by default its issuer without `https://`.
-    ///
-    /// # Security
-    ///
-    /// Subjects are `namespace|sub`: two upstreams with one namespace would share users.
-    pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
-        self.namespace = Some(namespace.into());
-        self
-    }
-
-    /// With another HTTP client than the built-in one.
-    pub fn with_http_client(mut self, http: Arc<dyn HttpClient>) -> Self {
-        self.http = Some(http);
-        self
-    }
-
-    /// With another clock than the system's.
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Checks the arguments; the provider itself is not asked yet.
-    ///
-    /// # Errors
-    ///
-    /// When the issuer or an endpoint is not `https` (`http` on loopback), or there is no HTTP
-    /// client.
-    pub fn build(self) -> Result<OAuthUpstream, BuildError> {
-        let issuer = self.issuer.as_deref().map(Issuer::parse).transpose();
-        let issuer = issuer.map_err(|e| BuildError::argument("upstream issuer", e.to_string()))?;
-        if let Some(revocation) = &self.revocation {
-            const ARGUMENT: &str = "upstream revocation endpoint";
-            if self.endpoints.is_none() {
-                return Err(BuildError::argument(
-                    ARGUMENT,
-                    "comes from the issuer's metadata",
-                ));
-            }
-            if !is_secure(revocation) {
-                return Err(BuildError::argument(
-                    ARGUMENT,
-                    "must be https, or http on loopback",
-                ));
-            }
-        }
-        let mut known = None;
-        if let Some([authorization, token, userinfo]) = self.endpoints {
-            for (argument, endpoint) in [
-                ("upstream authorization endpoint", &authorization),
-                ("upstream token endpoint", &token),
-                ("upstream userinfo endpoint", &userinfo),
-            ] {
-                let origin = endpoint.split(['?', '#']).next().unwrap_or_default();
-                Issuer::parse(origin).map_err(|_| {
-                    BuildError::argument(argument, "must be https, or http on loopback")
-                })?;
-            }
-            known = Some(UpstreamEndpoints {
-                issuer: None,
-                sends_iss: false,
-                authorization,
-                token,
-                userinfo,
-                revocation: self.revocation.clone(),
-            });
-        }
-        if self.client_id.is_empty() {
-            return Err(BuildError::missing(
-                "upstream client_id",
-                "the client registered for this server at the upstream",
-            ));
-        }
-        let named = issuer
-            .as_ref()
-            .map(Issuer::as_str)
-            .or(known.as_ref().map(|e| e.authorization.as_str()));
-        let named = named.unwrap_or_default();
-        let bare = named.split_once("://").map_or(named, |(_, rest)| rest);
-        let host = bare.split('/').next().unwrap_or(bare).to_owned();
-        let namespace = self.namespace.unwrap_or_else(|| match issuer {
-            Some(_) => bare.to_owned(),
-            None => host.clone(),
-        });
-        if namespace.is_empty() || namespace.contains('|') {
-            return Err(BuildError::argument(
-                "upstream namespace",
-                "must not be empty and must not contain `|`",
-            ));
-        }
-        let http = match self.http {
-            Some(http) => http,
-            None => default_http_client()?,
-        };
-        Ok(OAuthUpstream {
-            client_id: self.client_id,
-            client_secret: self.client_secret,
-            http,
-            clock: self.clock,
-            revokes_single_grants: self.revokes_single_grants,
-            preset: self.preset,
-            issuer,
-            discovered: Mutex::new(Discovered {
-                endpoints: known.map(Arc::new),
-                read_again_from: None,
-            }),
-            attempts: AtomicU64::new(0),
-            scopes: self.scopes,
-            namespace,
-            display_host: host,
-        })
     }
 }
 

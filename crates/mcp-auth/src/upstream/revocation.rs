@@ -1,15 +1,13 @@
 //! Giving a token back to the upstream (RFC 7009 §2.1).
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{
-    HeaderValue, Request,
+    Request,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 use url::form_urlencoded;
-use zeroize::Zeroizing;
 
-use super::{OAuthUpstream, UpstreamError, UpstreamToken};
+use super::{OAuthUpstream, UpstreamError, UpstreamToken, client_authentication::Credentials};
 use crate::net::HttpError;
 
 const MAX_ANSWER: usize = 64 * 1024;
@@ -23,7 +21,10 @@ pub(super) async fn revoke(
     let Some(endpoint) = &endpoints.revocation else {
         return Ok(());
     };
-    let request = request(upstream, endpoint, token);
+    let credentials = upstream
+        .authentication
+        .credentials(upstream.speaker(&endpoints))?;
+    let request = request(credentials, endpoint, token);
     let request =
         request.map_err(|_| UpstreamError::Refused("its revocation endpoint is no URL"))?;
     match upstream.http.send(request, MAX_ANSWER).await {
@@ -42,7 +43,7 @@ pub(super) async fn revoke(
 }
 
 fn request(
-    upstream: &OAuthUpstream,
+    credentials: Credentials,
     endpoint: &str,
     token: &UpstreamToken,
 ) -> http::Result<Request<Bytes>> {
@@ -52,27 +53,11 @@ fn request(
     let mut request = Request::post(endpoint)
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(ACCEPT, "application/json");
-    match basic(upstream) {
-        Some(credentials) => request = request.header(AUTHORIZATION, credentials),
-        None => {
-            form.append_pair("client_id", &upstream.client_id);
-        }
+    for (name, value) in &credentials.fields {
+        form.append_pair(name, value);
+    }
+    if let Some(header) = credentials.header {
+        request = request.header(AUTHORIZATION, header);
     }
     request.body(Bytes::from(form.finish()))
-}
-
-/// Our credentials there, form-encoded before base64 (RFC 6749 §2.3.1).
-fn basic(upstream: &OAuthUpstream) -> Option<HeaderValue> {
-    let secret = upstream.client_secret.as_ref()?;
-    let encoded =
-        |text: &str| -> String { form_urlencoded::byte_serialize(text.as_bytes()).collect() };
-    let pair = Zeroizing::new(format!(
-        "{}:{}",
-        encoded(&upstream.client_id),
-        encoded(secret.expose())
-    ));
-    let mut value =
-        HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair.as_bytes()))).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }

@@ -4,27 +4,26 @@ use std::{borrow::Cow, pin::Pin, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use oauth2::{
-    AsyncHttpClient, AuthType, AuthUrl, Client, ClientId, EndpointNotSet, EndpointSet, HttpRequest,
+    AsyncHttpClient, AuthUrl, Client, ClientId, EndpointNotSet, EndpointSet, HttpRequest,
     HttpResponse, PkceCodeVerifier, RedirectUrl, RequestTokenError, StandardRevocableToken,
-    TokenResponse, TokenUrl,
+    TokenUrl,
     basic::{
         BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse,
         BasicTokenIntrospectionResponse,
     },
 };
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use zeroize::Zeroizing;
 
-use super::{OAuthUpstream, PresetClientAuthentication, UpstreamError, UpstreamTokens};
+use super::{
+    OAuthUpstream, UpstreamError, UpstreamTokens,
+    token_answer::{IdToken, Lifetime, UpstreamTokenResponse, as_json, is_an_error},
+};
 use crate::{
     net::{HttpClient, HttpError},
     oauth::{AccessToken, AuthorizationCode, CodeVerifier, RefreshToken},
 };
 
 const MAX_ANSWER: usize = 64 * 1024;
-
-/// No token lives longer than this for us, whatever the upstream says.
-const MAX_LIFETIME: u64 = 365 * 24 * 3600;
 
 pub(super) type UpstreamClient = Client<
     BasicErrorResponse,
@@ -39,22 +38,33 @@ pub(super) type UpstreamClient = Client<
     EndpointSet,
 >;
 
+/// What a code was redeemed for.
+pub(super) struct Redeemed {
+    pub(super) tokens: UpstreamTokens,
+    /// As it came.
+    pub(super) id_token: Option<String>,
+}
+
 pub(super) async fn redeem_code(
     upstream: &OAuthUpstream,
     code: &AuthorizationCode,
     verifier: &CodeVerifier,
     redirect_uri: &str,
-) -> Result<UpstreamTokens, UpstreamError> {
+) -> Result<Redeemed, UpstreamError> {
     let client = upstream.client().await?;
+    let further = upstream.further_fields().await?;
     let redirect = RedirectUrl::new(redirect_uri.into())
         .map_err(|_| UpstreamError::Refused("our callback is no URL"))?;
-    let answer = client
-        .exchange_code(oauth2::AuthorizationCode::new(code.expose().into()))
+    let mut request = client.exchange_code(oauth2::AuthorizationCode::new(code.expose().into()));
+    for (name, value) in &further {
+        request = request.add_extra_param(*name, value.as_str());
+    }
+    let answer = request
         .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().into()))
         .set_redirect_uri(Cow::Owned(redirect))
         .request_async(&Door(Arc::clone(&upstream.http)))
         .await;
-    tokens(upstream, answer)
+    redeemed(upstream, answer)
 }
 
 pub(super) async fn refresh(
@@ -62,12 +72,17 @@ pub(super) async fn refresh(
     token: &RefreshToken,
 ) -> Result<UpstreamTokens, UpstreamError> {
     let client = upstream.client().await?;
+    let further = upstream.further_fields().await?;
     let old = oauth2::RefreshToken::new(token.expose().into());
-    let answer = client
-        .exchange_refresh_token(&old)
+    let mut request = client.exchange_refresh_token(&old);
+    for (name, value) in &further {
+        request = request.add_extra_param(*name, value.as_str());
+    }
+    let answer = request
         .request_async(&Door(Arc::clone(&upstream.http)))
         .await;
-    let mut tokens = tokens(upstream, answer)?;
+    // An ID token in it says nothing new about a grant that is somebody's already.
+    let mut tokens = redeemed(upstream, answer)?.tokens;
     // RFC 6749 §6: without a new refresh token the old one goes on.
     tokens.refresh_token.get_or_insert_with(|| token.clone());
     Ok(tokens)
@@ -77,17 +92,22 @@ impl OAuthUpstream {
     pub(super) async fn client(&self) -> Result<UpstreamClient, UpstreamError> {
         let endpoints = self.endpoints().await?;
         let broken = |_| UpstreamError::Refused("one of its endpoints is no URL");
-        let mut client = Client::new(ClientId::new(self.client_id.clone()))
+        let client = Client::new(ClientId::new(self.client_id.clone()))
             .set_auth_uri(AuthUrl::new(endpoints.authorization.clone()).map_err(broken)?)
             .set_token_uri(TokenUrl::new(endpoints.token.clone()).map_err(broken)?);
-        if let Some(secret) = &self.client_secret {
-            client = client.set_client_secret(oauth2::ClientSecret::new(secret.expose().into()));
-        }
-        let told = self.preset.map(|preset| preset.client_authentication);
-        if told == Some(PresetClientAuthentication::Post) {
-            client = client.set_auth_type(AuthType::RequestBody);
-        }
-        Ok(client)
+        Ok(self.authentication.apply(client))
+    }
+
+    /// What goes into a token request beside OAuth's own fields.
+    async fn further_fields(&self) -> Result<Vec<(&str, Zeroizing<String>)>, UpstreamError> {
+        let endpoints = self.endpoints().await?;
+        let mut fields = self.authentication.assertion(self.speaker(&endpoints))?;
+        let chosen = self.token_parameters.iter();
+        let mut all: Vec<_> = chosen
+            .map(|(name, value)| (name, value.to_owned().into()))
+            .collect();
+        all.append(&mut fields);
+        Ok(all)
     }
 }
 
@@ -108,7 +128,7 @@ impl<'c> AsyncHttpClient<'c> for Door {
             if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
                 return Err(DoorError::Unwell);
             }
-            let mut answer = answer.map(|body| body.to_vec());
+            let mut answer = as_json(answer.map(|body| body.to_vec()));
             if answer.status().is_success() && is_an_error(answer.body()) {
                 *answer.status_mut() = StatusCode::BAD_REQUEST;
             }
@@ -125,19 +145,13 @@ enum DoorError {
     Unwell,
 }
 
-/// Some providers answer errors with 200.
-fn is_an_error(body: &[u8]) -> bool {
-    let answer = serde_json::from_slice::<Value>(body).unwrap_or_default();
-    answer.get("error").is_some_and(Value::is_string) && answer.get("access_token").is_none()
-}
-
 /// What providers say instead of `invalid_grant`.
 const INVALID_GRANT_TOO: [&str; 2] = ["bad_refresh_token", "bad_verification_code"];
 
-fn tokens(
+fn redeemed(
     upstream: &OAuthUpstream,
     answer: Result<UpstreamTokenResponse, RequestTokenError<DoorError, BasicErrorResponse>>,
-) -> Result<UpstreamTokens, UpstreamError> {
+) -> Result<Redeemed, UpstreamError> {
     let answer = answer.map_err(|error| match error {
         RequestTokenError::ServerResponse(refusal) => match refusal.error() {
             BasicErrorResponseType::InvalidGrant => UpstreamError::InvalidGrant,
@@ -178,7 +192,7 @@ fn tokens(
         ));
     }
     let now = upstream.clock.now();
-    Ok(UpstreamTokens {
+    let tokens = UpstreamTokens {
         access_token: AccessToken::new(answer.access_token.secret().as_str()),
         refresh_token: answer
             .refresh_token
@@ -187,113 +201,10 @@ fn tokens(
         expires_at: answer
             .expires_in
             .map(|Lifetime(seconds)| now.plus(Duration::from_secs(seconds))),
-    })
-}
-
-/// A token answer as providers really send it (RFC 6749 §5.1).
-#[derive(Debug, Deserialize, Serialize)]
-pub(super) struct UpstreamTokenResponse {
-    access_token: oauth2::AccessToken,
-    #[serde(default)]
-    token_type: UpstreamTokenType,
-    #[serde(default, deserialize_with = "lifetime")]
-    expires_in: Option<Lifetime>,
-    refresh_token: Option<oauth2::RefreshToken>,
-}
-
-/// Seconds; clamped to a year.
-#[derive(Debug, Clone, Copy, Serialize)]
-struct Lifetime(u64);
-
-/// A number, or a number in a string; what is neither, or is not positive, is not told.
-fn lifetime<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Lifetime>, D::Error> {
-    let told = match Value::deserialize(deserializer)? {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse::<f64>().ok(),
-        _ => None,
+        scopes: answer.scope,
     };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    // within bounds by the filter
-    Ok(told
-        .filter(|seconds| *seconds >= 1.0)
-        .map(|seconds| Lifetime((seconds as u64).min(MAX_LIFETIME))))
-}
-
-/// Only a bearer token is of use to us, whatever its spelling.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
-pub(super) struct UpstreamTokenType(String);
-
-impl oauth2::TokenType for UpstreamTokenType {}
-
-impl UpstreamTokenType {
-    /// RFC 6749 §7.1: without regard to case; some providers leave it out.
-    fn is_bearer(&self) -> bool {
-        self.0.is_empty() || self.0.eq_ignore_ascii_case("bearer")
-    }
-}
-
-impl TokenResponse for UpstreamTokenResponse {
-    type TokenType = UpstreamTokenType;
-
-    fn access_token(&self) -> &oauth2::AccessToken {
-        &self.access_token
-    }
-
-    fn token_type(&self) -> &UpstreamTokenType {
-        &self.token_type
-    }
-
-    fn expires_in(&self) -> Option<Duration> {
-        self.expires_in
-            .map(|Lifetime(seconds)| Duration::from_secs(seconds))
-    }
-
-    fn refresh_token(&self) -> Option<&oauth2::RefreshToken> {
-        self.refresh_token.as_ref()
-    }
-
-    fn scopes(&self) -> Option<&Vec<oauth2::Scope>> {
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_is_one_whatever_its_status() {
-        assert!(is_an_error(
-            br#"{"error":"bad_refresh_token","error_description":"x"}"#
-        ));
-        for good in [
-            r#"{"access_token":"t"}"#,
-            r#"{"access_token":"t","error":""}"#,
-            "{}",
-            "<html>",
-        ] {
-            assert!(!is_an_error(good.as_bytes()), "{good}");
-        }
-    }
-
-    /// TIM-04.
-    #[test]
-    fn clamps_strange_lifetimes() {
-        let told = |value: &str| {
-            let text =
-                format!(r#"{{"access_token":"t","token_type":"Bearer","expires_in":{value}}}"#);
-            serde_json::from_str::<UpstreamTokenResponse>(&text)
-                .unwrap()
-                .expires_in
-                .map(|Lifetime(seconds)| seconds)
-        };
-        assert_eq!(told("300"), Some(300));
-        assert_eq!(told("\"300\""), Some(300));
-        assert_eq!(told("1e30"), Some(MAX_LIFETIME));
-        for nothing in ["-5", "0", "\"soon\"", "null", "[1]", "{}", "true"] {
-            assert_eq!(told(nothing), None, "{nothing}");
-        }
-    }
+    Ok(Redeemed {
+        tokens,
+        id_token: answer.id_token.map(|IdToken(token)| token),
+    })
 }

@@ -5,10 +5,12 @@ use http::{HeaderValue, Request, StatusCode, header::AUTHORIZATION};
 use serde_json::{Map, Value};
 
 use super::{UpstreamError, UpstreamIdentity};
-use crate::{net::HttpClient, oauth::AccessToken};
+use crate::{
+    net::HttpClient,
+    oauth::{AccessToken, jose::registered_claims::is_usable_subject},
+};
 
 const MAX_ANSWER: usize = 64 * 1024;
-const MAX_SUBJECT: usize = 255;
 
 /// Asks the userinfo endpoint with a token that was just issued. `member` is the one that is the user,
 /// where it is neither `sub` nor `id`.
@@ -53,6 +55,11 @@ pub(super) async fn identity(
     Ok(UpstreamIdentity::new(subject, claims))
 }
 
+/// The `sub` of an answer (OpenID Connect Core §5.3.2), whatever member is the user otherwise.
+pub(super) fn sub(told: &UpstreamIdentity) -> Option<String> {
+    told.claims.get("sub").and_then(subject)
+}
+
 /// Text or a whole number.
 fn subject(told: &Value) -> Option<String> {
     let subject = match told {
@@ -60,10 +67,7 @@ fn subject(told: &Value) -> Option<String> {
         Value::Number(number) if number.is_u64() => number.to_string(),
         _ => return None,
     };
-    let usable = !subject.is_empty()
-        && subject.len() <= MAX_SUBJECT
-        && !subject.chars().any(char::is_control);
-    usable.then_some(subject)
+    is_usable_subject(&subject).then_some(subject)
 }
 
 #[cfg(test)]

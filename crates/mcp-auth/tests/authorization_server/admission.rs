@@ -26,7 +26,11 @@ async fn server_with(rule: AdmissionRule) -> Server {
 
 /// With a rule that is made from the upstream's namespace.
 async fn server_with_rule_of(rule: impl FnOnce(&str) -> AdmissionRule) -> Server {
-    let server = Server::start().await;
+    // Without `openid` userinfo alone says who it is, so that the tests can choose that freely.
+    let server = Server::builder(|tier| tier)
+        .with_upstream(|upstream| upstream.with_scopes(["profile"]))
+        .start()
+        .await;
     let rule = Arc::new(rule(server.namespace()));
     let scopes = Scopes::parse("notes:read notes:write").unwrap();
     server.restart(|tier| tier.with_admission(rule).with_scopes(scopes));

@@ -359,7 +359,11 @@ async fn a_weak_token_is_told_so_under_its_own_scheme() {
         all[0].starts_with("DPoP error=\"insufficient_scope\""),
         "{all:?}"
     );
-    assert!(all[0].contains("scope=\"notes:read\""), "{all:?}");
+    // What is needed, and what the token has.
+    assert!(
+        all[0].contains("scope=\"notes:read notes:write\""),
+        "{all:?}"
+    );
 }
 
 /// AX-06. Where proofs are required no bearer is taken, and the documents say so.

@@ -1,14 +1,15 @@
 //! What makes a bearer good, one thing missing at a time; `authorization_server::token_request` alters its bytes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use mcp_auth::{
-    access_token::GrantSummary,
-    oauth::{AccessToken, ClientId},
+    Principal,
+    access_token::{GrantSummary, StaticTokens},
+    oauth::{AccessToken, ClientId, Scopes},
     store::KeyRing,
 };
 
-use crate::rig::{Rig, assert_invalid_grant};
+use crate::rig::{Rig, State, assert_invalid_grant};
 
 const RING: &str = "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const LIFETIME: Duration = Duration::from_secs(3600);
@@ -184,4 +185,26 @@ async fn an_absolute_lifetime_ends_a_grant_that_is_used_every_day() {
     );
     rig.clock.advance(Duration::from_secs(600));
     assert_invalid_grant(&session.refresh().await);
+}
+
+/// RS-13. People through OAuth, programs with a key, on one server.
+#[tokio::test]
+async fn a_service_key_comes_in_beside_our_own_tokens() {
+    let mut rig = Rig::start().await;
+    let key = AccessToken::new("correct-horse-battery-staple");
+    let program = Principal::new(StaticTokens::ISSUER, "nightly");
+    let program = program.with_scopes(Scopes::parse("mcp:tools").unwrap());
+    let keys = Arc::new(StaticTokens::new().with_token(&key, program).unwrap());
+    rig.redeploy(0, |builder| builder.with_further_verifier(keys));
+    let session = rig.sign_in().await;
+    assert_eq!(rig.whoami(&key).await.body["subject"], "nightly");
+    let user = rig.whoami(&session.tokens.access_token).await;
+    assert_eq!(user.body["subject"], "demo|user-alice");
+    let other = AccessToken::new("another-key-also-long");
+    assert_eq!(rig.whoami(&other).await.status, 401);
+    // An outage of the store is one for whoever it concerns, and for nobody else.
+    rig.clock.advance(Duration::from_secs(60));
+    rig.store.set(State::Down);
+    assert_eq!(rig.whoami(&session.tokens.access_token).await.status, 503);
+    assert_eq!(rig.whoami(&key).await.status, 200);
 }

@@ -5,7 +5,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use mcp_auth::audit::{AuditAction, AuditEvent, AuditSink, JsonLines};
+use mcp_auth::{
+    audit::{AuditAction, AuditEvent, AuditSink, JsonLines},
+    oauth::Scopes,
+    resource_server::OperationScopes,
+};
 use mcp_auth_testkit::browser::Decision;
 use serde_json::Value;
 
@@ -73,6 +77,37 @@ async fn a_session_is_on_record_from_consent_to_its_end() {
     assert!(ended.iter().all(|event| event.grant == made.grant));
     assert_eq!(ended[0].subject, made.subject);
     assert_eq!(ended[1].reason, Some("an old refresh token was used again"));
+}
+
+/// RS-41.
+#[tokio::test]
+async fn a_request_that_needs_more_scopes_is_on_record() {
+    let mut rig = Rig::start().await;
+    let kept = Arc::new(Kept::default());
+    let sink = Arc::clone(&kept);
+    let scopes = |text| Scopes::parse(text).unwrap();
+    rig.redeploy(0, |builder| {
+        builder
+            .with_audit(sink)
+            .with_scopes(scopes("mcp:tools notes:write"))
+            .with_operation_scopes(
+                OperationScopes::default().with_method("notes", scopes("notes:write")),
+            )
+    });
+    let session = rig.sign_in().await;
+    kept.take();
+    let answer = rig
+        .http
+        .post(format!("{}/mcp", rig.url))
+        .bearer_auth(session.tokens.access_token.expose())
+        .json(&serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "notes" }))
+        .send();
+    assert_eq!(answer.await.unwrap().status(), 403);
+    let events = kept.take();
+    assert_eq!(actions(&events), [AuditAction::StepUp]);
+    assert_eq!(events[0].subject.as_deref(), Some("demo|user-alice"));
+    let asked = events[0].scopes.as_ref().unwrap();
+    assert!(asked.iter().any(|scope| scope.as_str() == "notes:write"));
 }
 
 /// PX-15.
@@ -148,4 +183,21 @@ async fn lines_are_json_and_hold_no_secret() {
     for secret in secrets {
         assert!(!text.contains(&secret), "{text}");
     }
+}
+
+/// The record names people: what is made for it is its owner's alone. What is there stays as it is.
+#[cfg(unix)]
+#[test]
+fn a_new_record_is_nobody_elses_to_read() {
+    use std::{fs, os::unix::fs::PermissionsExt};
+    let name = format!("audit-{}.jsonl", std::process::id());
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    drop(fs::remove_file(&path));
+    JsonLines::append_to(&path).unwrap();
+    assert_eq!(mode(), 0o600);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    JsonLines::append_to(&path).unwrap();
+    assert_eq!(mode(), 0o640);
+    fs::remove_file(&path).unwrap();
 }

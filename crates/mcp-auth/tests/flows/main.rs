@@ -11,14 +11,20 @@ mod access_tokens;
 mod audit;
 mod clock_jumps;
 mod corrupt_records;
+mod dcr_proxy;
 mod grant_administration;
 mod instances;
 mod key_rotation;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[path = "../proofs/mod.rs"]
 mod proofs;
 mod races;
 mod rig;
+mod several_upstreams;
 mod store_faults;
+mod upstream_client;
 mod upstream_faults;
+mod upstream_identity;
 mod upstream_login;
 mod upstream_tokens;

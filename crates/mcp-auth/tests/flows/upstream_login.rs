@@ -1,7 +1,10 @@
 //! A login at the upstream: asked for with our own values, after consent, for one browser, and believed
 //! only as far as it is proven.
 
-use mcp_auth_testkit::browser::{Action, Decision, Page};
+use mcp_auth_testkit::{
+    browser::{Action, Decision, Page},
+    demo_upstream::Faults,
+};
 use url::Url;
 
 use crate::rig::Rig;
@@ -65,7 +68,7 @@ async fn nothing_goes_to_the_upstream_before_consent() {
 /// PX-13.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_callback_of_another_issuer_is_not_acted_on() {
-    type Change = fn(&mut mcp_auth_testkit::demo_upstream::Faults);
+    type Change = fn(&mut Faults);
     let faults: [Change; 2] = [|f| f.wrong_iss = true, |f| f.omit_iss = true];
     for fault in faults {
         let rig = Rig::start().await;
@@ -78,6 +81,40 @@ async fn a_callback_of_another_issuer_is_not_acted_on() {
         assert_eq!(callback.error(), Some("server_error"));
         assert_eq!(callback.iss(), Some(rig.url.as_str()));
         assert_eq!(rig.upstream.counters().token_requests, 0);
+    }
+}
+
+/// CL-13, PX-13. The four rows, for a code and for an error: what another issuer says is nobody's error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn iss_is_judged_by_what_the_metadata_promises() {
+    for (iss_not_promised, wrong_iss, omit_iss, good) in [
+        (false, false, false, true),
+        (false, false, true, false),
+        (false, true, false, false),
+        (true, false, false, true),
+        (true, true, false, false),
+        (true, false, true, true),
+    ] {
+        for error in [None, Some("access_denied")] {
+            let rig = Rig::start().await;
+            rig.upstream.set_faults(Faults {
+                iss_not_promised,
+                wrong_iss,
+                omit_iss,
+                error_on_authorize: error.map(str::to_owned),
+                ..Faults::default()
+            });
+            let mut host = rig.host();
+            let discovery = host.discover().await.unwrap();
+            let registration = host.register(&discovery).await.unwrap();
+            let authorization = host.authorization(&discovery, &registration);
+            let callback = host.visit(&authorization, Decision::Approve).await.unwrap();
+            let row = (iss_not_promised, wrong_iss, omit_iss);
+            let expected = if good { error } else { Some("server_error") };
+            assert_eq!(callback.error(), expected, "{row:?}");
+            let exchanged = u64::from(good && error.is_none());
+            assert_eq!(rig.upstream.counters().code_exchanges, exchanged, "{row:?}");
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 /// The floors, lowest first; modules on one floor do not know each other.
 const FLOORS: [&[&str]; 7] = [
-    &["oauth"],
+    &["oauth", "metering"],
     &["store", "net", "audit"],
     &["upstream"],
     &["access_token"],

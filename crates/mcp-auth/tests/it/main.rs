@@ -8,6 +8,7 @@
 )]
 
 mod arrows;
+mod hosting_page;
 mod mcp_server;
 mod presets;
 #[path = "../proofs/mod.rs"]

@@ -4,15 +4,22 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use axum::{Router, body::Bytes, extract::State, response::IntoResponse};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use mcp_auth::{
+    access_token::SigningKeys,
     net::{HttpClient, HttpError, ReqwestClient},
-    oauth::{AuthorizationCode, ClientSecret, CodeVerifier, RefreshToken, SystemRandom},
+    oauth::{
+        AuthorizationCode, ClientSecret, Clock, CodeVerifier, RefreshToken, SystemClock,
+        SystemRandom,
+    },
     upstream::{
         OAuthUpstream, PlaceholderKind, Preset, PresetPlace, Upstream, UpstreamAuthorization,
         UpstreamError,
     },
 };
+use serde_json::{Value, json};
 
 /// Names are unique, sources are addresses, and what can be built builds.
 #[test]
@@ -210,6 +217,7 @@ const RECORDED: [Recorded; 7] = [
             r#"{"issuer":"https://login.microsoftonline.com/11112222-bbbb-3333-cccc-4444dddd5555/v2.0",
             "authorization_endpoint":"https://login.microsoftonline.com/11112222-bbbb-3333-cccc-4444dddd5555/oauth2/v2.0/authorize",
             "token_endpoint":"https://login.microsoftonline.com/11112222-bbbb-3333-cccc-4444dddd5555/oauth2/v2.0/token",
+            "jwks_uri":"https://login.microsoftonline.com/11112222-bbbb-3333-cccc-4444dddd5555/discovery/v2.0/keys",
             "userinfo_endpoint":"https://graph.microsoft.com/oidc/userinfo"}"#,
         )),
         token_endpoint: "login.microsoftonline.com/11112222-bbbb-3333-cccc-4444dddd5555/oauth2/v2.0/token",
@@ -238,6 +246,7 @@ async fn logs_a_user_in_by_the_documented_answers() {
         let verifier = CodeVerifier::generate(&SystemRandom);
         let asked = UpstreamAuthorization::new("s", &verifier, CALLBACK);
         let url = upstream.authorization_url(&asked).await.unwrap();
+        provider.signs_in(recorded, &url);
         for part in recorded.asks {
             assert!(url.contains(part), "{name}: {url}");
         }
@@ -315,14 +324,18 @@ struct Provider {
     address: std::net::SocketAddr,
     asked: Asked,
     refuses: Refuses,
+    id_token: IdToken,
 }
 
+/// Documented answers show none that anybody could check: it is signed here.
+type IdToken = Arc<Mutex<Option<String>>>;
 type Asked = Arc<Mutex<Vec<(HeaderMap, String)>>>;
 type Refuses = Arc<Mutex<Option<(u16, &'static str)>>>;
 
 #[derive(Clone)]
 struct Answers {
-    by_place: Vec<(&'static str, &'static str)>,
+    by_place: Vec<(String, String)>,
+    id_token: IdToken,
     token_endpoint: &'static str,
     asked: Asked,
     refuses: Refuses,
@@ -331,16 +344,29 @@ struct Answers {
 impl Provider {
     async fn start(recorded: &Recorded) -> Self {
         let mut by_place = vec![
-            (recorded.token_endpoint, recorded.token),
-            (recorded.userinfo_endpoint, recorded.userinfo),
+            (
+                recorded.token_endpoint.to_owned(),
+                recorded.token.to_owned(),
+            ),
+            (
+                recorded.userinfo_endpoint.to_owned(),
+                recorded.userinfo.to_owned(),
+            ),
         ];
-        by_place.extend(recorded.metadata);
+        if let Some((place, document)) = recorded.metadata {
+            by_place.push((place.to_owned(), document.to_owned()));
+            let keys = SigningKeys::parse(KEY).unwrap().published().to_string();
+            let uri = member(document, "jwks_uri");
+            by_place.push((uri.trim_start_matches("https://").to_owned(), keys));
+        }
         let (asked, refuses) = (Asked::default(), Refuses::default());
+        let id_token = IdToken::default();
         let answers = Answers {
             by_place,
             token_endpoint: recorded.token_endpoint,
             asked: asked.clone(),
             refuses: refuses.clone(),
+            id_token: id_token.clone(),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -351,7 +377,30 @@ impl Provider {
             address,
             asked,
             refuses,
+            id_token,
         }
+    }
+
+    /// The user signs in where the browser was sent; an OpenID provider has an ID token from then on.
+    fn signs_in(&self, recorded: &Recorded, url: &str) {
+        let Some((_, document)) = recorded.metadata else {
+            assert!(!url.contains("nonce="), "{url}");
+            return;
+        };
+        let url = url::Url::parse(url).unwrap();
+        let nonce = url.query_pairs().find(|(name, _)| name == "nonce").unwrap();
+        let now = SystemClock.now().as_seconds();
+        let claims = json!({
+            "iss": member(document, "issuer"), "sub": recorded.subject, "aud": "us",
+            "nonce": nonce.1, "iat": now, "exp": now + 300,
+        });
+        let keys = SigningKeys::parse(KEY).unwrap().published();
+        let mut header = Header::new(Algorithm::ES256);
+        header.kid = Some(keys["keys"][0]["kid"].as_str().unwrap().to_owned());
+        let body: String = KEY.lines().filter(|l| !l.starts_with('-')).collect();
+        let key = EncodingKey::from_ec_der(&STANDARD.decode(body).unwrap());
+        let signed = jsonwebtoken::encode(&header, &claims, &key).unwrap();
+        *self.id_token.lock().unwrap() = Some(signed);
     }
 
     fn upstream(&self) -> OAuthUpstream {
@@ -380,14 +429,30 @@ async fn answer(
         let form = String::from_utf8(body.to_vec()).unwrap();
         answers.asked.lock().unwrap().push((headers, form));
         if let Some((status, body)) = *answers.refuses.lock().unwrap() {
-            return (StatusCode::from_u16(status).unwrap(), JSON, body);
+            return (StatusCode::from_u16(status).unwrap(), JSON, body.to_owned());
         }
     }
     let found = answers.by_place.iter().find(|(known, _)| *known == place);
-    found.map_or((StatusCode::NOT_FOUND, JSON, ""), |(_, body)| {
-        (StatusCode::OK, JSON, *body)
-    })
+    let Some((_, body)) = found else {
+        return (StatusCode::NOT_FOUND, JSON, String::new());
+    };
+    let signed = answers.id_token.lock().unwrap().clone();
+    match signed.filter(|_| place == answers.token_endpoint) {
+        None => (StatusCode::OK, JSON, body.clone()),
+        Some(signed) => {
+            let mut answer: Value = serde_json::from_str(body).unwrap();
+            answer["id_token"] = signed.into();
+            (StatusCode::OK, JSON, answer.to_string())
+        }
+    }
 }
+
+fn member(document: &str, name: &str) -> String {
+    let document: Value = serde_json::from_str(document).unwrap();
+    document[name].as_str().unwrap().to_owned()
+}
+
+const KEY: &str = include_str!("../signing_keys/p256.pem");
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 

@@ -251,12 +251,12 @@ fn listed(answer: &Answer, member: &str, name: &str) -> (Vec<String>, Value) {
 }
 
 fn message_of(body: &str) -> Value {
-    let messages = body.lines().filter_map(|line| {
+    let mut messages = body.lines().filter_map(|line| {
         let line = line.strip_prefix("data:").unwrap_or(line).trim();
         serde_json::from_str::<Value>(line).ok()
     });
     messages
-        .last()
+        .next_back()
         .unwrap_or_else(|| panic!("no message: {body}"))
 }
 

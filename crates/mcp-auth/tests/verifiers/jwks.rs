@@ -178,6 +178,31 @@ async fn a_key_that_was_withdrawn_opens_nothing_once_the_keys_are_read_again() {
     panic!("a withdrawn key still opens");
 }
 
+/// FLT-19.
+#[tokio::test]
+async fn keys_that_were_read_while_the_clock_was_ahead_are_read_again() {
+    let mut issuer = Issuer::start().await;
+    let server = Server::of(&issuer);
+    let year = Duration::from_secs(365 * 24 * 3600);
+    server.clock.advance(year);
+    let early = issuer.token("k1", &issuer.claims(RESOURCE, server.now()));
+    assert_eq!(server.status(&early).await, 200);
+    // Set right again, and a key is withdrawn.
+    server.clock.rewind(year);
+    let token = issuer.token("k1", &issuer.claims(RESOURCE, server.now()));
+    issuer.add("k2", Signer::es256());
+    issuer.publish(vec![issuer.key("k2").jwk("k2")]);
+    server.call(&token).await;
+    until(|| issuer.key_requests() == 2).await;
+    for _ in 0..500 {
+        if server.status(&token).await == 401 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("a withdrawn key still opens");
+}
+
 /// FLT-20, JWK-09.
 #[tokio::test]
 async fn keys_of_unknown_kinds_spoil_nothing() {

@@ -11,7 +11,9 @@
     clippy::indexing_slicing
 )]
 
+mod composition;
 mod hostile_jwts;
+mod introspection;
 mod issuer;
 mod jwks;
 mod jwts;

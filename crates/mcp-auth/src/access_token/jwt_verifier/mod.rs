@@ -7,18 +7,19 @@ mod issuer;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use serde::{Deserialize, de::IgnoredAny};
 
 pub use builder::JwtVerifierBuilder;
 use claims::{Claims, IssuerClaim};
 pub use issuer::JwtIssuer;
 use issuer::TrustedIssuer;
 
-use super::{Principal, TokenVerifier, VerifyError, verified_tokens::VerifiedTokens};
+use super::{
+    Principal, TokenVerifier, VerifyError, spoken_for::is_for, verified_tokens::VerifiedTokens,
+};
 use crate::{
     oauth::{
         AccessToken, Clock, ResourceIdentifier, Timestamp,
-        jose::{Compact, JwkSet, NotVerified, SigningAlgorithm},
+        jose::{Compact, JwkSet, NotVerified, ReceivedHeader},
     },
     upstream::{KeysError, KnownKeys},
 };
@@ -67,20 +68,9 @@ struct VerifiedJwt {
     ends: Timestamp,
 }
 
-#[derive(Deserialize)]
-struct Header {
-    alg: SigningAlgorithm,
-    typ: Option<String>,
-    kid: Option<String>,
-    cty: Option<IgnoredAny>,
-    crit: Option<IgnoredAny>,
-    b64: Option<IgnoredAny>,
-    enc: Option<IgnoredAny>,
-}
-
 /// A token that passed what can be checked without keys.
 struct Presented<'a> {
-    compact: Compact<'a, Header>,
+    compact: Compact<'a, ReceivedHeader>,
     index: usize,
     issued_at: Option<Timestamp>,
 }
@@ -108,15 +98,10 @@ impl JwtVerifier {
         if text.len() > MAX_BYTES {
             return Err(Invalid("longer than any token"));
         }
-        let compact =
-            Compact::<Header>::parse(text).ok_or(Invalid("no JWT with a served algorithm"))?;
+        let compact = Compact::<ReceivedHeader>::parse(text)
+            .ok_or(Invalid("no JWT with a served algorithm"))?;
         let header = &compact.header;
-        if header.crit.is_some() || header.b64.is_some() {
-            return Err(Invalid("it has to be read in a way that is not served"));
-        }
-        if header.cty.is_some() || header.enc.is_some() {
-            return Err(Invalid("a JWT of another kind"));
-        }
+        header.check().map_err(Invalid)?;
         let claim: IssuerClaim = compact.unverified().ok_or(Invalid("it names no issuer"))?;
         let named = |issuer: &TrustedIssuer| issuer.issuer.as_str() == claim.iss;
         let index = self.issuers.iter().position(named);
@@ -187,15 +172,8 @@ impl JwtVerifier {
         verified: VerifiedJwt,
         resource: &ResourceIdentifier,
     ) -> Result<Principal, VerifyError> {
-        let names = self
-            .issuers
-            .get(verified.issuer)
-            .map(|issuer| &issuer.audiences);
-        let is_ours = |audience: &String| {
-            names.is_some_and(|names| names.contains(audience))
-                || ResourceIdentifier::parse(audience).is_ok_and(|parsed| parsed == *resource)
-        };
-        if verified.audience.iter().any(is_ours) {
+        let issuer = self.issuers.get(verified.issuer);
+        if issuer.is_some_and(|issuer| is_for(&verified.audience, resource, &issuer.audiences)) {
             return Ok(verified.principal);
         }
         Err(VerifyError::Invalid("issued for another resource"))
@@ -210,6 +188,11 @@ impl JwtVerifier {
 
 #[async_trait]
 impl TokenVerifier for JwtVerifier {
+    fn issuers(&self) -> Vec<&str> {
+        let all = self.issuers.iter();
+        all.map(|issuer| issuer.issuer.as_str()).collect()
+    }
+
     fn verify_now(
         &self,
         token: &AccessToken,

@@ -15,10 +15,14 @@ use super::{
     AuthorizationServer,
     callback::{LoginError, admitted},
     clients::PreregisteredClients,
+    consent::chosen_upstream,
     form_body,
     limits::Limit,
     own_page::PostedByOwnPage,
-    pages::{ErrorPageKind, FormFields, ShownText, SignInPage, SignedOutPage, page_response},
+    pages::{
+        ErrorPageKind, FormFields, ShownText, SignInPage, SignedOutPage, UpstreamChoice,
+        page_response,
+    },
     paths, response,
 };
 use crate::{
@@ -77,7 +81,7 @@ fn signed_out(server: &AuthorizationServer, request: &Request<Bytes>) -> Respons
     let nonce = server.random.token();
     let page = SignedOutPage {
         server_name: ShownText::new(&server.server_name),
-        upstream_host: ShownText::new(server.upstream.display_host()),
+        upstream_hosts: &hosts(server),
         connected_apps: paths::CONNECTED_APPS,
         nonce: &nonce,
     };
@@ -122,7 +126,12 @@ async fn act(
         }
     };
     let done = match (form.get("action"), visitor) {
-        (Some("sign-in"), _) => return visit::begin(server, apps, request, token).await,
+        (Some("sign-in"), _) => {
+            let Some(upstream) = chosen_upstream(server, &form) else {
+                return refuse(ErrorPageKind::MalformedRequest, "no upstream was chosen");
+            };
+            return visit::begin(server, apps, request, token, upstream).await;
+        }
         (Some("sign-out"), Some(visitor)) => visitor.sign_out(server, token).await,
         (Some("revoke"), Some(visitor)) => revoke(server, &visitor, token, &form).await,
         (Some("sign-out" | "revoke"), None) => page(server, apps, request, true).await,
@@ -208,9 +217,20 @@ async fn page(
         None => {
             let nonce = server.random.token();
             let (token, browser) = FormToken::issue(server, apps, headers, None);
+            let hosts = hosts(server);
+            let upstreams: Vec<_> = server
+                .upstreams
+                .iter()
+                .zip(hosts)
+                .map(|(known, host)| UpstreamChoice {
+                    name: known.form_value(),
+                    host,
+                    scopes: &[],
+                })
+                .collect();
             let page = SignInPage {
                 server_name: ShownText::new(&server.server_name),
-                upstream_host: ShownText::new(server.upstream.display_host()),
+                upstreams: &upstreams,
                 nothing_changed,
                 action: paths::CONNECTED_APPS,
                 fields: FormFields::new([("token", &*token)]),
@@ -222,6 +242,12 @@ async fn page(
             Ok(response)
         }
     }
+}
+
+fn hosts(server: &AuthorizationServer) -> Vec<ShownText<'_>> {
+    let all = server.upstreams.iter();
+    all.map(|known| ShownText::new(known.upstream.display_host()))
+        .collect()
 }
 
 fn answered(

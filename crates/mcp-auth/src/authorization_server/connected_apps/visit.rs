@@ -27,6 +27,9 @@ pub(in crate::authorization_server) struct PendingVisit {
     verifier: Zeroizing<String>,
     #[serde(rename = "t")]
     created_at: Timestamp,
+    /// The name of the upstream; the main one has none.
+    #[serde(rename = "u", default, skip_serializing_if = "str::is_empty")]
+    upstream: Box<str>,
 }
 
 /// Sends the visitor to the upstream with our state and our PKCE.
@@ -35,16 +38,21 @@ pub(super) async fn begin(
     apps: &ConnectedApps,
     request: &Request<Bytes>,
     _: FormToken,
+    name: Box<str>,
 ) -> Response<Bytes> {
     let handle = LoginHandle::generate(&*server.random);
     let verifier = CodeVerifier::generate(&*server.random);
-    let callback = server.public_url.join(paths::CALLBACK);
+    let Some(upstream) = server.upstreams.named(&name) else {
+        return server.page(request, ErrorPageKind::MalformedRequest, "no such upstream");
+    };
+    let callback = server.public_url.join(&paths::callback_of(&name));
     let asked = UpstreamAuthorization::new(handle.as_str(), &verifier, &callback);
-    match server.upstream.authorization_url(&asked).await {
+    match upstream.authorization_url(&asked).await {
         Ok(url) => {
             let visit = PendingVisit {
                 verifier: verifier.expose().to_owned().into(),
                 created_at: server.clock.now(),
+                upstream: name,
             };
             let sealed = handle.seal(&apps.visits, visit.created_at, &visit);
             let mut response = response::see_other(&url);
@@ -80,6 +88,10 @@ impl PendingVisit {
         CodeVerifier::parse(&self.verifier).ok()
     }
 
+    pub(in crate::authorization_server) const fn upstream(&self) -> &str {
+        &self.upstream
+    }
+
     pub(in crate::authorization_server) const fn expires_at(&self) -> Timestamp {
         self.created_at.plus(Lifetimes::LOGIN)
     }
@@ -112,6 +124,7 @@ mod tests {
         let visit = PendingVisit {
             verifier: "v".to_owned().into(),
             created_at: Timestamp::from_seconds(7),
+            upstream: "".into(),
         };
         let mut response = Response::new(Bytes::new());
         handle.forget(&url, &mut response);

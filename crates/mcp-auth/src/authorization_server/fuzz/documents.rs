@@ -21,7 +21,7 @@ use crate::{
     net::{HttpClient, HttpError},
     oauth::{ClientId, Clock, Issuer, SystemRandom, Timestamp},
     store::{MemoryStore, Purpose, Records, Sealer},
-    upstream::OAuthUpstream,
+    upstream::{OAuthUpstream, Upstreams},
 };
 
 /// A host that has this document under every URL.
@@ -66,7 +66,7 @@ static GRANTS: LazyLock<GrantAdministration> = LazyLock::new(|| {
     };
     GrantAdministration::new(Grants::new(
         Records::new(store, sealer, Arc::new(Still)),
-        Arc::new(upstream),
+        Upstreams::new(Arc::new(upstream), []).expect("one upstream"),
         &issuer,
         settings,
         Arc::new(Still),

@@ -1,6 +1,6 @@
 //! What the connected apps page says, before, while and after somebody is signed in to it.
 
-use super::{DescribedScope, FormFields, Moment, ShownText};
+use super::{DescribedScope, FormFields, Moment, ShownText, UpstreamChoice};
 
 /// The page for somebody who is not signed in to it.
 #[derive(Debug, Clone)]
@@ -8,8 +8,9 @@ use super::{DescribedScope, FormFields, Moment, ShownText};
 pub struct SignInPage<'a> {
     /// The name of this MCP server, from its operator.
     pub server_name: ShownText<'a>,
-    /// The host where people sign in.
-    pub upstream_host: ShownText<'a>,
+    /// Where people can sign in: mostly one place. Of several, the form sends the name of the chosen one
+    /// as `upstream`.
+    pub upstreams: &'a [UpstreamChoice<'a>],
     /// Something was asked for that was not done, because the page it came from was out of date.
     pub nothing_changed: bool,
     /// Where the form is posted.
@@ -18,6 +19,17 @@ pub struct SignInPage<'a> {
     pub fields: FormFields<'a>,
     /// The nonce that styles must carry.
     pub nonce: &'a str,
+}
+
+impl SignInPage<'_> {
+    /// Where people sign in, if there is no choice.
+    #[must_use]
+    pub fn only_upstream(&self) -> Option<&UpstreamChoice<'_>> {
+        match self.upstreams {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
 }
 
 /// The apps that somebody connected.
@@ -70,8 +82,8 @@ pub struct ConnectedApp<'a> {
 pub struct SignedOutPage<'a> {
     /// The name of this MCP server, from its operator.
     pub server_name: ShownText<'a>,
-    /// The host where the person may still be signed in.
-    pub upstream_host: ShownText<'a>,
+    /// The hosts where the person may still be signed in.
+    pub upstream_hosts: &'a [ShownText<'a>],
     /// The path of the connected apps page.
     pub connected_apps: &'a str,
     /// The nonce that styles must carry.

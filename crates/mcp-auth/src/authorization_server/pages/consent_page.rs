@@ -22,10 +22,9 @@ pub struct ConsentPage<'a> {
     pub loopback: bool,
     /// What the client asks for, in plain words; never nothing, for such a request is refused.
     pub scopes: &'a [DescribedScope<'a>],
-    /// What we ask for at the upstream.
-    pub upstream_scopes: &'a [ShownText<'a>],
-    /// The host where the user signs in.
-    pub upstream_host: ShownText<'a>,
+    /// Where the user can sign in: mostly one place. Of several, the form sends the name of the chosen
+    /// one as `upstream`.
+    pub upstreams: &'a [UpstreamChoice<'a>],
     /// Whether the form may offer a checkbox `remember` with the value `yes`: this question is then
     /// not asked again in this browser.
     pub can_be_remembered: bool,
@@ -35,6 +34,18 @@ pub struct ConsentPage<'a> {
     pub fields: FormFields<'a>,
     /// The nonce that styles must carry.
     pub nonce: &'a str,
+}
+
+/// A place where people can sign in.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct UpstreamChoice<'a> {
+    /// What the form sends for it.
+    pub name: &'a str,
+    /// The host where the user signs in.
+    pub host: ShownText<'a>,
+    /// What we ask for there.
+    pub scopes: &'a [ShownText<'a>],
 }
 
 impl std::fmt::Debug for ConsentPage<'_> {
@@ -47,6 +58,15 @@ impl std::fmt::Debug for ConsentPage<'_> {
 }
 
 impl ConsentPage<'_> {
+    /// Where the user signs in, if there is no choice.
+    #[must_use]
+    pub fn only_upstream(&self) -> Option<&UpstreamChoice<'_>> {
+        match self.upstreams {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
     /// Whether the browser goes to a web site afterwards, rather than to a program on this device.
     #[must_use]
     pub fn returns_to_web(&self) -> bool {

@@ -31,8 +31,11 @@ fn consent_with(
         redirect_uri: text("http://localhost:53219/callback"),
         loopback: true,
         scopes: &scopes,
-        upstream_scopes: &upstream_scopes,
-        upstream_host: text("accounts.example.com"),
+        upstreams: &[UpstreamChoice {
+            name: "",
+            host: text("accounts.example.com"),
+            scopes: &upstream_scopes,
+        }],
         can_be_remembered: false,
         action: "/consent",
         fields: FormFields::new([("request", "c2VhbGVkLXJlcXVlc3Q")]),
@@ -40,6 +43,27 @@ fn consent_with(
     };
     change(&mut page);
     BuiltInPages::default().consent(&page)
+}
+
+fn consent_at(upstreams: &[UpstreamChoice<'_>]) -> String {
+    let scopes = Scopes::parse("mcp:tools").unwrap();
+    let words = ScopeDescriptions::default();
+    let scopes = words.describe(&scopes);
+    BuiltInPages::default().consent(&ConsentPage {
+        server_name: text("Notes for Teams"),
+        client_name: Some(text("Claude Code")),
+        preregistered: false,
+        client_host: None,
+        redirect_destination: text("localhost:53219"),
+        redirect_uri: text("http://localhost:53219/callback"),
+        loopback: true,
+        scopes: &scopes,
+        upstreams,
+        can_be_remembered: false,
+        action: "/consent",
+        fields: FormFields::new([("request", "c2VhbGVkLXJlcXVlc3Q")]),
+        nonce: "bm9uY2U",
+    })
 }
 
 fn text(text: &str) -> ShownText<'_> {
@@ -106,6 +130,17 @@ fn every_page() -> Vec<(String, String)> {
             }),
         ),
     ];
+    let scopes = ["openid", "email"].map(text);
+    let at = |name, host| UpstreamChoice {
+        name,
+        host: text(host),
+        scopes: &scopes,
+    };
+    let two = [
+        at("main", "accounts.example.com"),
+        at("github", "github.com"),
+    ];
+    pages.push(("consent-choice".to_owned(), consent_at(&two)));
     for kind in ErrorPageKind::ALL {
         pages.push((format!("error-{}", kind.reason()), error(kind)));
     }
@@ -125,7 +160,7 @@ fn every_page() -> Vec<(String, String)> {
 fn sign_in(nothing_changed: bool) -> String {
     BuiltInPages::default().sign_in(&SignInPage {
         server_name: text("Notes for Teams"),
-        upstream_host: text("id.example.com"),
+        upstreams: &[choice("", "id.example.com")],
         nothing_changed,
         action: "/connected-apps",
         fields: FormFields::new([("token", "dG9rZW4")]),
@@ -133,10 +168,18 @@ fn sign_in(nothing_changed: bool) -> String {
     })
 }
 
+fn choice<'a>(name: &'a str, host: &'a str) -> UpstreamChoice<'a> {
+    UpstreamChoice {
+        name,
+        host: text(host),
+        scopes: &[],
+    }
+}
+
 fn signed_out(upstream_host: &str) -> String {
     BuiltInPages::default().signed_out(&SignedOutPage {
         server_name: text("Notes for Teams"),
-        upstream_host: text(upstream_host),
+        upstream_hosts: &[text(upstream_host)],
         connected_apps: "/connected-apps",
         nonce: "bm9uY2U",
     })
@@ -190,10 +233,7 @@ fn escapes_every_text_of_a_consent_page() {
         consent(|page| page.redirect_destination = text(HOSTILE)),
         "destination",
     );
-    nothing_gets_through(
-        consent(|page| page.upstream_host = text(HOSTILE)),
-        "upstream_host",
-    );
+    nothing_gets_through(consent_at(&[choice("", HOSTILE)]), "upstream_host");
     nothing_gets_through(
         consent(|page| page.server_name = text(HOSTILE)),
         "server_name",

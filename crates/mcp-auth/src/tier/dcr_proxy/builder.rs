@@ -3,16 +3,21 @@
 use std::sync::Arc;
 
 use super::{DcrProxy, Mirror, registration_relay::RegistrationRelay, requirements};
+#[cfg(feature = "authorization-server")]
+use crate::tier::Environment;
 use crate::{
     BuildError,
-    access_token::{JwtIssuer, JwtVerifier, TokenVerifier},
+    access_token::{IntrospectionVerifier, JwtIssuer, JwtVerifier, TokenVerifier, Verifiers},
+    audit::AuditSink,
     net::{HttpClient, default_http_client},
     oauth::{
-        AuthorizationServerMetadata, Clock, Issuer, PublicUrl, RedirectUri, ResourceIdentifier,
-        Scopes, SystemClock,
+        AuthorizationServerMetadata, ClientSecret, Clock, Issuer, PublicUrl, RedirectUri,
+        ResourceIdentifier, Scopes, SystemClock,
     },
-    resource_server::{ResourceServer, ResourceServerBuilder, ResourceServers, ScopeHierarchy},
-    upstream::{IssuerDocument, UpstreamError},
+    resource_server::{
+        OperationScopes, ResourceServer, ResourceServerBuilder, ResourceServers, ScopeHierarchy,
+    },
+    upstream::{IssuerDocument, UpstreamError, is_secure},
 };
 
 /// Sets up a [`DcrProxy`].
@@ -26,10 +31,14 @@ pub struct DcrProxyBuilder {
     required_scopes: Scopes,
     scopes_supported: Option<Scopes>,
     hierarchy: ScopeHierarchy,
+    operations: Option<OperationScopes>,
+    audit: Option<Arc<dyn AuditSink>>,
     allowed_origins: Vec<String>,
     relayed: Option<Vec<String>>,
     plain_jwts: bool,
     verifier: Option<Arc<dyn TokenVerifier>>,
+    introspection: Option<(String, ClientSecret)>,
+    further_verifiers: Vec<Arc<dyn TokenVerifier>>,
     http: Option<Arc<dyn HttpClient>>,
     clock: Arc<dyn Clock>,
 }
@@ -44,13 +53,47 @@ impl DcrProxyBuilder {
             required_scopes: Scopes::empty(),
             scopes_supported: None,
             hierarchy: ScopeHierarchy::none(),
+            operations: None,
+            audit: None,
             allowed_origins: Vec::new(),
             relayed: None,
             plain_jwts: false,
             verifier: None,
+            introspection: None,
+            further_verifiers: Vec::new(),
             http: None,
             clock: Arc::new(SystemClock),
         }
+    }
+
+    /// With what the environment says: the scopes, the first of which every request needs, and the
+    /// allowed origins.
+    ///
+    /// # Errors
+    ///
+    /// When it names another public origin than this builder, or sets what only an authorization server
+    /// of our own has.
+    #[cfg(feature = "authorization-server")]
+    pub fn with_environment(mut self, environment: &Environment) -> Result<Self, BuildError> {
+        if *environment.public_url() != self.public_url {
+            return Err(BuildError::argument(
+                "MCP_AUTH_PUBLIC_URL",
+                "is not the origin this tier was made for",
+            ));
+        }
+        if let Some(name) = environment.of_authorization_server() {
+            return Err(BuildError::argument(
+                name,
+                "means nothing here, where the upstream issues the tokens: unset it",
+            ));
+        }
+        if let Some(scopes) = &environment.scopes {
+            self.required_scopes = scopes.iter().take(1).cloned().collect();
+            self.scopes_supported = Some(scopes.clone());
+        }
+        self.allowed_origins
+            .extend(environment.allowed_origins.iter().cloned());
+        Ok(self)
     }
 
     /// The MCP endpoint's path; `/mcp` otherwise.
@@ -84,6 +127,20 @@ impl DcrProxyBuilder {
         self
     }
 
+    /// Which scopes single operations need, beside those that every request needs. The provider must know
+    /// them.
+    pub fn with_operation_scopes(mut self, operations: OperationScopes) -> Self {
+        self.operations = Some(operations);
+        self
+    }
+
+    /// With a record of requests whose token lacked a scope; none by default. What goes on at the provider
+    /// is not seen here.
+    pub fn with_audit(mut self, sink: Arc<dyn AuditSink>) -> Self {
+        self.audit = Some(sink);
+        self
+    }
+
     /// Further origins that browsers may call from, such as `https://app.example.com`.
     pub fn with_allowed_origins<S: Into<String>>(
         mut self,
@@ -98,6 +155,24 @@ impl DcrProxyBuilder {
     /// see [`JwtIssuer::with_plain_jwts`].
     pub const fn with_plain_jwts(mut self) -> Self {
         self.plain_jwts = true;
+        self
+    }
+
+    /// Asks the provider about each token (RFC 7662), as this client of its, in place of checking
+    /// signatures: for opaque tokens. Its metadata has to name an introspection endpoint.
+    pub fn with_introspection(
+        mut self,
+        client_id: impl Into<String>,
+        secret: ClientSecret,
+    ) -> Self {
+        self.introspection = Some((client_id.into(), secret));
+        self
+    }
+
+    /// With one more verifier at the MCP endpoints, asked about what is no token of the provider's, such
+    /// as service keys ([`StaticTokens`](crate::access_token::StaticTokens)).
+    pub fn with_further_verifier(mut self, verifier: Arc<dyn TokenVerifier>) -> Self {
+        self.further_verifiers.push(verifier);
         self
     }
 
@@ -150,7 +225,12 @@ impl DcrProxyBuilder {
         let document = read.map_err(|error| self.no_metadata(&error))?;
         let metadata = document.metadata();
         let metadata = metadata.map_err(|error| self.no_metadata(&error))?;
-        let verifier = self.verifier(&metadata, &http)?;
+        let mut verifier = self.verifier(&document, &metadata, &http)?;
+        if !self.further_verifiers.is_empty() {
+            let mut all = vec![verifier];
+            all.append(&mut self.further_verifiers);
+            verifier = Arc::new(Verifiers::new(all)?);
+        }
         let main = self.resource_server(&self.path, &verifier)?;
         let further = self.further_paths.iter();
         let further: Result<Vec<_>, _> = further
@@ -178,16 +258,30 @@ impl DcrProxyBuilder {
 
     fn verifier(
         &mut self,
+        document: &IssuerDocument,
         metadata: &AuthorizationServerMetadata,
         http: &Arc<dyn HttpClient>,
     ) -> Result<Arc<dyn TokenVerifier>, BuildError> {
         if let Some(verifier) = self.verifier.take() {
             return Ok(verifier);
         }
+        if let Some((client_id, secret)) = self.introspection.take() {
+            let endpoint = document.endpoint("introspection_endpoint");
+            let endpoint = endpoint.ok_or(BuildError::argument(
+                "introspection client",
+                "is of no use: the upstream's metadata names no introspection endpoint with https; where it cannot introspect, use DcrShim",
+            ))?;
+            let verifier = IntrospectionVerifier::builder(self.issuer.clone(), endpoint)
+                .with_client(&client_id, secret)
+                .with_http_client(Arc::clone(http))
+                .with_clock(Arc::clone(&self.clock))
+                .build()?;
+            return Ok(Arc::new(verifier));
+        }
         let Some(jwks_uri) = &metadata.jwks_uri else {
             return Err(BuildError::missing(
-                "verifier",
-                "the upstream publishes no keys (jwks_uri), so its tokens can only be introspected (RFC 7662): give a verifier that does it (with_verifier), or use DcrShim",
+                "introspection client",
+                "the upstream publishes no keys (jwks_uri), so its tokens can only be introspected (RFC 7662): say as which client (with_introspection), or use DcrShim",
             ));
         };
         let mut issuer = JwtIssuer::with_jwks_uri(self.issuer.clone(), jwks_uri.as_str());
@@ -209,6 +303,14 @@ impl DcrProxyBuilder {
         let server: ResourceServerBuilder =
             ResourceServer::builder(self.public_url.clone(), path, Arc::clone(verifier));
         let supported = self.scopes_supported.as_ref();
+        let server = match &self.audit {
+            Some(sink) => server.with_audit(Arc::clone(sink)),
+            None => server,
+        };
+        let server = match &self.operations {
+            Some(operations) => server.with_operation_scopes(operations.clone()),
+            None => server,
+        };
         server
             .with_issuer(self.issuer.clone())
             .with_required_scopes(self.required_scopes.clone())
@@ -235,10 +337,11 @@ impl DcrProxyBuilder {
         }
         let parsed: Result<Vec<_>, _> = relayed.iter().map(|uri| RedirectUri::parse(uri)).collect();
         let allowed = parsed.map_err(|error| BuildError::argument(ARGUMENT, error.to_string()))?;
-        let Some(endpoint) = metadata.registration_endpoint.clone() else {
+        let endpoint = metadata.registration_endpoint.clone();
+        let Some(endpoint) = endpoint.filter(|endpoint| is_secure(endpoint)) else {
             return Err(BuildError::argument(
                 ARGUMENT,
-                "the upstream has no registration endpoint to hand anything on to: leave them out",
+                "the upstream has no registration endpoint with https to hand anything on to: leave them out",
             ));
         };
         if self.path == "/register" || self.further_paths.iter().any(|path| path == "/register") {

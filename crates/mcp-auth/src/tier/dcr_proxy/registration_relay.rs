@@ -41,6 +41,11 @@ const MEMBERS: [&str; 8] = [
     "application_type",
 ];
 
+/// What a host needs, and nothing more: a client that gets tokens without a user's code, which a redirect
+/// URI does not hold back, is nobody's to register here.
+const GRANT_TYPES: [&str; 2] = ["authorization_code", "refresh_token"];
+const RESPONSE_TYPES: [&str; 1] = ["code"];
+
 impl RegistrationRelay {
     pub(super) fn new(
         endpoint: String,
@@ -113,6 +118,14 @@ impl RegistrationRelay {
             }
         }
         sent.retain(|name, _| MEMBERS.contains(&name.as_str()));
+        keep_only(&mut sent, "grant_types", &GRANT_TYPES).map_err(|()| {
+            (
+                InvalidClientMetadata,
+                "grant_types without authorization_code",
+            )
+        })?;
+        keep_only(&mut sent, "response_types", &RESPONSE_TYPES)
+            .map_err(|()| (InvalidClientMetadata, "response_types without code"))?;
         Ok(sent)
     }
 
@@ -160,6 +173,18 @@ impl RegistrationRelay {
             _ => Err("it does not answer as a registration endpoint"),
         }
     }
+}
+
+/// Takes everything else out of a list, where there is one; the first of what is kept has to be in it.
+fn keep_only(sent: &mut Map<String, Value>, member: &str, kept: &[&str]) -> Result<(), ()> {
+    let list = match sent.get_mut(member) {
+        None | Some(Value::Null) => return Ok(()),
+        Some(list) => list.as_array_mut().ok_or(())?,
+    };
+    list.retain(|value| value.as_str().is_some_and(|value| kept.contains(&value)));
+    let needed = kept.first();
+    let has_it = list.iter().any(|value| value.as_str() == needed.copied());
+    has_it.then_some(()).ok_or(())
 }
 
 fn refusal(code: OAuthErrorCode, status: StatusCode) -> Response<Bytes> {

@@ -10,7 +10,7 @@ use crate::{
     access_token::{AccessTokenForm, SigningKeys},
     authorization_server::clients::PreregisteredClients,
     net::TrustedProxies,
-    oauth::{ClientSecret, PublicUrl, Scopes},
+    oauth::{ClientSecret, Issuer, PublicUrl, Scopes},
     store::{KeyRing, StoreUrl},
     upstream::{OAuthUpstream, OAuthUpstreamBuilder},
 };
@@ -49,7 +49,7 @@ pub struct Environment {
 struct UpstreamVariables {
     place: Place,
     revocation: Option<String>,
-    client_id: String,
+    client_id: Option<String>,
     client_secret: Option<ClientSecret>,
     scopes: Vec<String>,
 }
@@ -134,9 +134,6 @@ impl Environment {
             }
             environment.require_loopback("MCP_AUTH_DEV_CIMD_CA")?;
         }
-        if environment.key_ring.is_none() {
-            environment.require_loopback("a key that ends with the process (no MCP_AUTH_KEY)")?;
-        }
         Ok(environment)
     }
 
@@ -182,7 +179,12 @@ impl Environment {
         let Some(variables) = &self.upstream else {
             return Ok(None);
         };
-        let id = variables.client_id.as_str();
+        let id = variables.client_id.as_deref().ok_or_else(|| {
+            BuildError::missing(
+                "UPSTREAM_CLIENT_ID",
+                "the client registered for this server at the upstream",
+            )
+        })?;
         let mut builder: OAuthUpstreamBuilder = match &variables.place {
             Place::Preset(preset) => OAuthUpstream::with_preset(preset, id)
                 .map_err(|error| error.named("UPSTREAM_PRESET"))?,
@@ -203,6 +205,58 @@ impl Environment {
             builder = builder.with_scopes(variables.scopes.iter().cloned());
         }
         Ok(Some(Arc::new(builder.build()?)))
+    }
+
+    /// The issuer that the variables name, for a tier whose tokens are the upstream's own; none stands for
+    /// the built-in demo upstream.
+    ///
+    /// # Errors
+    ///
+    /// When the upstream has no metadata document, and so is no issuer that hosts could find.
+    pub fn upstream_issuer(&self) -> Result<Option<Issuer>, BuildError> {
+        let issuer =
+            match self.upstream.as_ref().map(|upstream| &upstream.place) {
+                None => return Ok(None),
+                Some(Place::Issuer(issuer)) => {
+                    let issuer = Issuer::parse(issuer);
+                    Some(issuer.map_err(|error| {
+                        BuildError::argument("UPSTREAM_ISSUER", error.to_string())
+                    })?)
+                }
+                Some(Place::Preset(preset)) => OAuthUpstream::issuer_of_preset(preset)
+                    .map_err(|error| error.named("UPSTREAM_PRESET"))?,
+                Some(Place::Endpoints { .. }) => None,
+            };
+        issuer.map(Some).ok_or(BuildError::missing(
+            "UPSTREAM_ISSUER",
+            "hosts sign in at the upstream itself here and find it by its metadata: an upstream without one needs DcrShim (remote_dcr)",
+        ))
+    }
+
+    /// The first variable that is set and means something to our own authorization server alone.
+    pub(super) fn of_authorization_server(&self) -> Option<&'static str> {
+        let set = [
+            ("MCP_AUTH_KEY", self.key_ring.is_some()),
+            ("MCP_AUTH_TOKEN", self.token_form.is_some()),
+            ("MCP_AUTH_SIGNING_KEY", self.signing_keys.is_some()),
+            ("MCP_AUTH_STORE", self.store.scheme() != "memory"),
+            ("MCP_AUTH_ACCESS_TTL", self.access_ttl.is_some()),
+            ("MCP_AUTH_REFRESH_TTL", self.refresh_ttl.is_some()),
+            ("MCP_AUTH_CODE_TTL", self.code_ttl.is_some()),
+            ("MCP_AUTH_REFRESH_GRACE", self.refresh_grace.is_some()),
+            ("MCP_AUTH_REVOCATION_CACHE", self.revocation_cache.is_some()),
+            ("MCP_AUTH_CLIENTS", self.clients.is_some()),
+            ("MCP_AUTH_DCR", self.registration.is_some()),
+            ("MCP_AUTH_CIMD", self.client_documents.is_some()),
+        ];
+        let found = set.into_iter().find(|(_, is_set)| *is_set);
+        found.map(|(name, _)| name)
+    }
+
+    /// The certificates of client documents for development, for the demo upstream.
+    #[must_use]
+    pub fn development_ca(&self) -> Option<&[u8]> {
+        self.development_ca.as_deref()
     }
 
     /// Refuses to go on unless both the address to bind and the public origin are loopback.

@@ -215,16 +215,10 @@ impl Variables {
         place: Place,
         revocation: Option<String>,
     ) -> Result<Option<UpstreamVariables>, BuildError> {
-        let client_id = self.get("UPSTREAM_CLIENT_ID").ok_or_else(|| {
-            BuildError::missing(
-                "UPSTREAM_CLIENT_ID",
-                "the client registered for this server at the upstream",
-            )
-        })?;
         Ok(Some(UpstreamVariables {
             place,
             revocation,
-            client_id: client_id.to_owned(),
+            client_id: self.get("UPSTREAM_CLIENT_ID").map(str::to_owned),
             client_secret: self.get("UPSTREAM_CLIENT_SECRET").map(ClientSecret::new),
             scopes: self
                 .get("UPSTREAM_SCOPES")

@@ -1,5 +1,5 @@
 use super::*;
-use crate::upstream::Upstream as _;
+use crate::{tier::DcrShim, upstream::Upstream as _};
 
 fn environment(variables: &[(&str, &str)]) -> Result<Environment, BuildError> {
     let owned = variables
@@ -8,11 +8,15 @@ fn environment(variables: &[(&str, &str)]) -> Result<Environment, BuildError> {
     Environment::from_variables(owned)
 }
 
-/// What a variable that cannot be used says.
+/// What a variable that cannot be used says, at the latest to a tier with our own authorization server.
 fn refusal(variables: &[(&str, &str)]) -> String {
-    environment(variables)
-        .expect_err("it must not start")
-        .to_string()
+    let started = environment(variables).and_then(|environment| {
+        environment.upstream()?;
+        let upstream = OAuthUpstream::with_issuer("https://id.example", "c").build()?;
+        let tier = DcrShim::builder(environment.public_url().clone(), Arc::new(upstream));
+        tier.with_environment(&environment).map(drop)
+    });
+    started.expect_err("it must not start").to_string()
 }
 
 const KEY: (&str, &str) = (
@@ -121,6 +125,44 @@ fn jwts_need_a_key_to_sign_with() {
     // Published and not used yet, as in the first step of turning JWTs on.
     let published = environment(&[key]).unwrap();
     assert!(published.token_form.is_none() && published.signing_keys.is_some());
+}
+
+#[test]
+fn the_provider_s_own_tokens_need_neither_key_nor_client() {
+    let issuer = [
+        ("MCP_AUTH_LISTEN", "0.0.0.0:8000"),
+        ("MCP_AUTH_PUBLIC_URL", "https://mcp.example.com"),
+        ("UPSTREAM_ISSUER", "https://id.example"),
+    ];
+    let of = |environment: &Environment| {
+        environment
+            .upstream_issuer()
+            .map(|issuer| issuer.map(|i| i.to_string()))
+    };
+    let alone = environment(&issuer).unwrap();
+    assert_eq!(of(&alone).unwrap().as_deref(), Some("https://id.example"));
+    assert_eq!(alone.of_authorization_server(), None);
+    assert!(of(&environment(&[]).unwrap()).unwrap().is_none());
+    let preset = environment(&[("UPSTREAM_PRESET", "google")]).unwrap();
+    assert_eq!(
+        of(&preset).unwrap().as_deref(),
+        Some("https://accounts.google.com")
+    );
+    let without = environment(&[("UPSTREAM_PRESET", "github")]).unwrap();
+    let said = of(&without).unwrap_err().to_string();
+    assert!(
+        said.starts_with("UPSTREAM_ISSUER is missing") && said.contains("DcrShim"),
+        "{said}"
+    );
+    for (name, value) in [
+        KEY,
+        ("MCP_AUTH_STORE", "sqlite:x.db"),
+        ("MCP_AUTH_DCR", "on"),
+        ("MCP_AUTH_ACCESS_TTL", "60"),
+    ] {
+        let environment = environment(&[(name, value)]).unwrap();
+        assert_eq!(environment.of_authorization_server(), Some(name));
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::{marker::PhantomData, sync::Arc, time::Duration};
 use super::ShimTier;
 use crate::{
     BuildError,
-    access_token::{AccessTokenForm, Dpop, GrantsSettings, SigningKeys},
+    access_token::{AccessTokenForm, Dpop, GrantsSettings, SigningKeys, TokenVerifier},
     audit::AuditSink,
     authorization_server::{
         Admission, AdmitEveryone, ConsentRule, EnterpriseIssuer, IntrospectionClient, Lifetimes,
@@ -37,6 +37,7 @@ use crate::{
 pub struct ShimBuilder<T> {
     public_url: PublicUrl,
     upstream: Arc<dyn Upstream>,
+    further_upstreams: Vec<(String, Arc<dyn Upstream>)>,
     path: String,
     further_paths: Vec<String>,
     server_name: Option<String>,
@@ -77,6 +78,7 @@ pub struct ShimBuilder<T> {
     unknown_scopes: UnknownScopes,
     connected_apps: bool,
     audit: Option<Arc<dyn AuditSink>>,
+    further_verifiers: Vec<Arc<dyn TokenVerifier>>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     tier: PhantomData<fn() -> T>,
@@ -87,6 +89,7 @@ impl<T: ShimTier> ShimBuilder<T> {
         Self {
             public_url,
             upstream,
+            further_upstreams: Vec::new(),
             path: "/mcp".into(),
             further_paths: Vec::new(),
             server_name: None,
@@ -128,6 +131,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             unknown_scopes: UnknownScopes::Dropped,
             connected_apps: false,
             audit: None,
+            further_verifiers: Vec::new(),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             tier: PhantomData,
@@ -145,6 +149,9 @@ impl<T: ShimTier> ShimBuilder<T> {
                 "MCP_AUTH_PUBLIC_URL",
                 "is not the origin this tier was made for",
             ));
+        }
+        if environment.key_ring.is_none() {
+            environment.require_loopback("a key that ends with the process (no MCP_AUTH_KEY)")?;
         }
         self.key_ring = environment.key_ring.clone().or(self.key_ring);
         self.signing_keys = environment.signing_keys.clone().or(self.signing_keys);

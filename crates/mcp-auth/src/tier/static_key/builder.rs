@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 use http::HeaderName;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{StaticKey, keys::Keys};
+use super::StaticKey;
 use crate::{
     BuildError,
+    access_token::{Principal, StaticTokens},
     oauth::{PublicUrl, Scopes, constant_time_eq},
     resource_server::{OperationScopes, ResourceServer},
     store::Sealer,
@@ -137,9 +138,10 @@ impl StaticKeyBuilder {
         }
         let keys = known.into_iter().map(|(name, key)| {
             let scopes = scopes.get(name).copied().cloned();
-            (name, key, scopes.unwrap_or_default())
+            let principal = Principal::new(StaticTokens::ISSUER, name);
+            (principal.with_scopes(scopes.unwrap_or_default()), key)
         });
-        let verifier = Arc::new(Keys::new(keys));
+        let verifier = Arc::new(StaticTokens::of(keys));
         let mut server = ResourceServer::builder(self.public_url, &self.path, verifier)
             .with_allowed_origins(self.allowed_origins);
         if let Some(operations) = self.operations {

@@ -5,7 +5,6 @@
 
 mod builder;
 mod environment;
-mod keys;
 mod upstream_key;
 
 use std::net::SocketAddr;

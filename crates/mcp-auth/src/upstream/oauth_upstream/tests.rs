@@ -95,3 +95,16 @@ async fn old_metadata_is_good_while_new_cannot_be_read() {
     assert!(upstream.endpoints().await.is_ok());
     assert_eq!(http.asked.load(Ordering::SeqCst), before + 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn metadata_that_was_read_while_the_clock_was_ahead_is_read_again() {
+    let (http, clock, upstream) = provider();
+    let now = clock.now();
+    *clock.0.lock().unwrap() = now.plus(365 * MAX_AGE);
+    assert!(upstream.endpoints().await.is_ok());
+    *clock.0.lock().unwrap() = now;
+    for _ in 0..3 {
+        assert!(upstream.endpoints().await.is_ok());
+    }
+    assert_eq!(http.asked.load(Ordering::SeqCst), 2);
+}

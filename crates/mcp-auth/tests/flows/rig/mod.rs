@@ -27,7 +27,7 @@ use mcp_auth::{
     oauth::{AccessToken, ClientSecret, PublicUrl, RefreshToken},
     store::KeyRing,
     tier::ShimBuilder,
-    upstream::OAuthUpstream,
+    upstream::{OAuthUpstream, OAuthUpstreamBuilder},
 };
 use mcp_auth_testkit::{
     Browser, DemoUpstream, MovingClock, ScriptedHost,
@@ -55,6 +55,7 @@ pub struct Rig {
     pub store: Arc<SwitchedStore>,
     pub instances: Vec<Instance>,
     pub http: reqwest::Client,
+    client: Client,
     front: Arc<Front>,
     running: Vec<Running>,
     servers: Vec<JoinHandle<()>>,
@@ -74,7 +75,11 @@ pub struct Plan {
     instances: usize,
     upstream_lifetime: Duration,
     tune: fn(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim>,
+    client: Client,
 }
+
+/// Sets up our client at the upstream, credentials and all.
+type Client = fn(OAuthUpstreamBuilder, &DemoUpstream) -> OAuthUpstreamBuilder;
 
 /// A host that is signed in.
 pub struct Session {
@@ -99,6 +104,9 @@ impl Rig {
             instances: 1,
             upstream_lifetime: Duration::from_secs(7200),
             tune: |builder| builder,
+            client: |client, upstream| {
+                client.with_client_secret(ClientSecret::new(upstream.client_secret()))
+            },
         }
     }
 
@@ -118,6 +126,7 @@ impl Rig {
         tune: impl FnOnce(ShimBuilder<DcrShim>) -> ShimBuilder<DcrShim>,
     ) {
         let builder = builder(
+            self.client,
             &self.url,
             &self.upstream,
             &self.wire,
@@ -199,6 +208,11 @@ impl Plan {
         self
     }
 
+    pub fn client(mut self, client: Client) -> Self {
+        self.client = client;
+        self
+    }
+
     pub async fn start(self) -> Rig {
         let clock = MovingClock::starting_now();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -214,7 +228,7 @@ impl Plan {
         let store = Arc::new(SwitchedStore::new(clock.clone()));
         let (mut instances, mut running, mut servers) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.instances {
-            let builder = builder(&url, &upstream, &wire, &store, &clock);
+            let builder = builder(self.client, &url, &upstream, &wire, &store, &clock);
             let tier = (self.tune)(builder).build().unwrap();
             let router: Running = Arc::new(Mutex::new(router(&tier)));
             let own = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -240,6 +254,7 @@ impl Plan {
             store,
             instances,
             http,
+            client: self.client,
             front,
             running,
             servers,
@@ -249,20 +264,19 @@ impl Plan {
 
 /// One instance, with an upstream of its own, as in a process of its own.
 fn builder(
+    client: Client,
     url: &str,
     upstream: &DemoUpstream,
     wire: &Arc<Wire>,
     store: &Arc<SwitchedStore>,
     clock: &MovingClock,
 ) -> ShimBuilder<DcrShim> {
-    let client = OAuthUpstream::with_issuer(upstream.issuer(), upstream.client_id())
-        .with_client_secret(ClientSecret::new(upstream.client_secret()))
+    let plain = OAuthUpstream::with_issuer(upstream.issuer(), upstream.client_id())
         .with_scopes(["openid", "profile"])
         .with_namespace("demo")
         .with_http_client(wire.clone())
-        .with_clock(Arc::new(clock.clone()))
-        .build()
-        .unwrap();
+        .with_clock(Arc::new(clock.clone()));
+    let client = client(plain, upstream).build().unwrap();
     DcrShim::builder(PublicUrl::parse(url).unwrap(), Arc::new(client))
         .with_clock(Arc::new(clock.clone()))
         .with_store(store.clone())

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    access_token::{Grants, OwnTokens, ProofTarget, ProofVerifier, SigningKeys},
+    access_token::{
+        Grants, OwnTokens, ProofTarget, ProofVerifier, SigningKeys, TokenVerifier, Verifiers,
+    },
     audit::Auditor,
     authorization_server::{
         AuthorizationServer, ConnectedApps, ConsentRule, Introspection, Limits, Proofs,
@@ -14,6 +16,7 @@ use crate::{
     resource_server::{ResourceServer, ResourceServers},
     store::{BoundedStore, MemoryStore, Purpose, Records, Sealer, Store},
     tier::shim::Shim,
+    upstream::Upstreams,
 };
 
 impl<T: ShimTier> ShimBuilder<T> {
@@ -36,7 +39,11 @@ impl<T: ShimTier> ShimBuilder<T> {
         let documents = self.documents()?;
         let enterprise = self.enterprise()?;
         self.check_token_form()?;
-        self.check_namespace()?;
+        self.check_remembered_consent()?;
+        let upstreams = Upstreams::new(
+            Arc::clone(&self.upstream),
+            std::mem::take(&mut self.further_upstreams),
+        )?;
         self.check_registration()?;
         self.check_pushed_requests()?;
         self.check_introspection()?;
@@ -65,14 +72,15 @@ impl<T: ShimTier> ShimBuilder<T> {
             ProofVerifier::new(dpop, nonces, store.clone(), Arc::clone(&self.clock))
         });
         let records = Records::new(store, sealer(Purpose::Record), Arc::clone(&self.clock));
+        let audit = Auditor::new(self.audit.clone(), Arc::clone(&self.clock));
         let grants = Grants::new(
             records.clone(),
-            Arc::clone(&self.upstream),
+            upstreams.clone(),
             &issuer,
             self.grants,
             Arc::clone(&self.clock),
             Arc::clone(&self.random),
-            Auditor::new(self.audit.clone(), Arc::clone(&self.clock)),
+            audit.clone(),
         );
         let key_set = self.signing_keys.as_ref().map(SigningKeys::published);
         let key_set = key_set.unwrap_or_else(|| serde_json::json!({ "keys": [] }));
@@ -85,9 +93,17 @@ impl<T: ShimTier> ShimBuilder<T> {
         )
         .issued_as(self.token_form);
         let (scopes, required_scopes) = self.scopes()?;
+        let verifier: Arc<dyn TokenVerifier> = match self.further_verifiers.is_empty() {
+            true => Arc::new(tokens.clone()),
+            false => {
+                let mut all: Vec<Arc<dyn TokenVerifier>> = vec![Arc::new(tokens.clone())];
+                all.append(&mut self.further_verifiers);
+                Arc::new(Verifiers::new(all)?)
+            }
+        };
         let resource_server = |path: &str| {
             let server =
-                ResourceServer::builder(self.public_url.clone(), path, Arc::new(tokens.clone()));
+                ResourceServer::builder(self.public_url.clone(), path, Arc::clone(&verifier));
             let server = match &proofs {
                 Some(proofs) => server.with_dpop(proofs.clone()),
                 None => server,
@@ -101,6 +117,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             let server = server.with_session_records(shared.then(|| records.clone()));
             server
                 .with_issuer(issuer.clone())
+                .with_auditor(audit.clone())
                 .with_required_scopes(required_scopes.clone())
                 .with_scopes_supported(required_scopes.clone())
                 .with_allowed_origins(self.allowed_origins.iter().cloned())
@@ -138,7 +155,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             scopes,
             required_scopes,
             scope_descriptions: self.scope_descriptions,
-            upstream: self.upstream,
+            upstreams,
             clients: Arc::new(clients),
             dynamic_clients: dynamic,
             client_documents,

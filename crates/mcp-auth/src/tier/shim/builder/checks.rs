@@ -264,14 +264,12 @@ impl<T: ShimTier> ShimBuilder<T> {
         }
     }
 
-    /// A subject is `namespace|user`. One that begins with the bar is left for a client that acts for
-    /// itself, so that none can be taken for a user (RFC 9068 §5).
-    pub(super) fn check_namespace(&self) -> Result<(), BuildError> {
-        let namespace = self.upstream.namespace();
-        if namespace.is_empty() || namespace.contains('|') {
+    /// What a browser remembers is a consent for one upstream, and does not say for which.
+    pub(super) fn check_remembered_consent(&self) -> Result<(), BuildError> {
+        if self.remembered_consent.is_some() && !self.further_upstreams.is_empty() {
             return Err(BuildError::argument(
-                "upstream namespace",
-                "must not be empty and has no `|`: subjects are `namespace|user`",
+                "remembered consent",
+                "is not for several upstreams: people are asked where to sign in each time",
             ));
         }
         Ok(())

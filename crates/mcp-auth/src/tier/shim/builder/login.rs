@@ -10,6 +10,7 @@ use crate::{
     },
     oauth::Scopes,
     resource_server::OperationScopes,
+    upstream::Upstream,
 };
 
 impl<T: ShimTier> ShimBuilder<T> {
@@ -91,6 +92,19 @@ impl<T: ShimTier> ShimBuilder<T> {
     /// or their document.
     pub const fn with_pushed_authorization_requests_only(mut self) -> Self {
         self.pushed_requests = Some(true);
+        self
+    }
+
+    /// With one more upstream: people choose where to sign in. Its name, such as `github`, stands in the
+    /// redirect URI of our client there, which is `public_url` + `/callback/` + the name (OAuth 2.1 §7.15).
+    ///
+    /// The same person at two upstreams is two subjects here: nothing says that they are one.
+    pub fn with_further_upstream(
+        mut self,
+        name: impl Into<String>,
+        upstream: Arc<dyn Upstream>,
+    ) -> Self {
+        self.further_upstreams.push((name.into(), upstream));
         self
     }
 

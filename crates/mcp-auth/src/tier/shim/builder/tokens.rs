@@ -1,12 +1,26 @@
 //! What our access tokens look like.
 
+use std::sync::Arc;
+
 use super::{ShimBuilder, ShimTier};
 use crate::{
     BuildError,
-    access_token::{AccessTokenForm, Dpop, SigningKeys},
+    access_token::{AccessTokenForm, Dpop, SigningKeys, TokenVerifier},
 };
 
 impl<T: ShimTier> ShimBuilder<T> {
+    /// With one more verifier at the MCP endpoints, asked about what is no token of ours: service keys
+    /// ([`StaticTokens`](crate::access_token::StaticTokens)), or another issuer's tokens.
+    ///
+    /// # Security
+    ///
+    /// It vouches under names of its own, never under our issuer's: see
+    /// [`Verifiers`](crate::access_token::Verifiers).
+    pub fn with_further_verifier(mut self, verifier: Arc<dyn TokenVerifier>) -> Self {
+        self.further_verifiers.push(verifier);
+        self
+    }
+
     /// With keys for JWT access tokens: they are published at `/jwks`, and what any of them signed is
     /// accepted. What is issued stays sealed until [`ShimBuilder::with_jwt_access_tokens`].
     pub fn with_signing_keys(mut self, keys: SigningKeys) -> Self {

@@ -2,7 +2,7 @@ use super::*;
 
 macro_rules! key {
     ($name:literal) => {
-        include_str!(concat!("../../../tests/signing_keys/", $name))
+        include_str!(concat!("../../../../tests/signing_keys/", $name))
     };
 }
 

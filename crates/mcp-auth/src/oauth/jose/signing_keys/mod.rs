@@ -1,4 +1,4 @@
-//! The keys that our JWT access tokens are signed with.
+//! The keys that we sign with: JWT access tokens, and assertions at an upstream.
 
 mod jwk;
 mod pem;
@@ -14,8 +14,10 @@ use zeroize::Zeroizing;
 use crate::oauth::jose::{SigningAlgorithm, VerifyingKey, compact};
 use signing_key::SigningKey;
 
-/// The keys that JWT access tokens are signed with: the first signs, all of them are published at
-/// `/jwks` and verify.
+/// The keys that we sign with: the first signs, all of them are published and verify.
+///
+/// They sign JWT access tokens, and are published at `/jwks` then; or they sign what our client shows at
+/// an upstream in place of a secret (`private_key_jwt`), and the provider is given their public halves.
 ///
 /// A key is P-256 (`ES256`), Ed25519 (`EdDSA`) or RSA of 2,048 to 8,192 bits (`RS256`). Its `kid` is
 /// its thumbprint (RFC 7638), whatever name it came with.
@@ -84,8 +86,9 @@ impl SigningKeys {
         Ok(pem::of_private_key(generated.as_ref()))
     }
 
-    /// The set of all public keys, as it is published.
-    pub(crate) fn published(&self) -> Value {
+    /// The public halves as a key set (RFC 7517 §5): what is published, or given to whom these keys prove us.
+    #[must_use]
+    pub fn published(&self) -> Value {
         let keys: Vec<Value> = self.0.iter().map(SigningKey::published).collect();
         json!({ "keys": keys })
     }

@@ -1,18 +1,34 @@
-//! Writes the page `docs/hosting.md` from the presets: `scripts/update-hosting`.
+//! The page `docs/hosting.md`, which is made of the presets.
 
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
 
 use mcp_auth::upstream::{Audience, Fact, MetadataForm, Offer, Preset, PresetPlace, PresetTier};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+#[test]
+fn the_page_says_what_the_presets_say() {
+    let kept = std::fs::read_to_string(PATH).unwrap();
+    let is_current = kept == page().unwrap();
+    assert!(
+        is_current,
+        "docs/hosting.md is stale: run scripts/update-hosting"
+    );
+}
+
+#[test]
+#[ignore = "writes docs/hosting.md; scripts/update-hosting runs it"]
+fn writes_the_page() {
+    std::fs::write(PATH, page().unwrap()).unwrap();
+}
+
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/hosting.md");
+
+fn page() -> Result<String, fmt::Error> {
     let mut page = String::from(BEGINNING);
     table(&mut page)?;
     for preset in Preset::all() {
         section(&mut page, preset)?;
     }
-    std::io::stdout().write_all(page.as_bytes())?;
-    Ok(())
+    Ok(page)
 }
 
 /// All of them in one table.
@@ -191,12 +207,26 @@ fn anchor(heading: &str) -> String {
 
 const DASH: &str = "–";
 
-const BEGINNING: &str = "<!-- Written by scripts/update-hosting from crates/mcp-auth/src/upstream/presets: change it there. -->
+const BEGINNING: &str = r#"<!-- Written by scripts/update-hosting from crates/mcp-auth/src/upstream/presets: change it there. -->
 # Providers
 
 ## A provider that runs the authorization server for you
 
-Some providers register MCP hosts themselves (DCR or client documents) and mint tokens whose audience is your MCP URL. Then your server is a resource server only: it names the provider's issuer in its metadata, verifies the provider's tokens, and keeps nothing. That is the example `examples/hosted_as.rs`; it takes an issuer and an audience.
+Some providers register MCP hosts themselves (DCR or client documents) and mint tokens whose audience is your MCP URL. Then your server is a resource server only: it names the provider's issuer in its metadata, verifies the provider's tokens, and keeps nothing. That is all there is to it; the audience is your MCP URL:
+
+```rust,no_run
+use mcp_auth::{DcrProxy, Tier, oauth::{Issuer, PublicUrl}};
+
+# async fn run() -> Result<(), Box<dyn std::error::Error>> {
+let public_url = PublicUrl::parse("https://mcp.example.com")?;
+let issuer = Issuer::parse("https://your-tenant.example.net")?;
+let tier = DcrProxy::builder(public_url, issuer).discover().await?;
+let layer = tier.layer(); // in front of the MCP service
+let endpoints = tier.endpoints(); // the metadata documents
+# let _ = (layer, endpoints); Ok(()) }
+```
+
+The whole server is `examples/hosted_as.rs` (`UPSTREAM_ISSUER=… cargo run --example hosted_as`); [DcrProxy](tiers/dcr-proxy.md) is the tier's page. `discover()` stops the start when the provider lacks what hosts need.
 
 Before you choose it, look at the provider's column *audience from* below. A server that accepts tokens without its own audience accepts tokens that were meant for another. Where the column says `resource` or `audience`, ask for a token with your MCP URL and look at what is in `aud`. Where it says anything else, or the provider registers no hosts, use [`DcrShim`](tiers/dcr-shim.md): it speaks to every provider on this page as one client and gives hosts tokens of its own.
 
@@ -205,4 +235,4 @@ Before you choose it, look at the provider's column *audience from* below. A ser
 `DcrShim` and `Cimd` take the provider as upstream: by name, with `UPSTREAM_PRESET` ([environment](environment.md)) or `OAuthUpstream::with_preset`. Register one client there, with the redirect URI `MCP_AUTH_PUBLIC_URL` + `/callback`.
 
 Each fact below has its source and the day it was read; where only a host is named, the page there was not kept. Providers change: look again before you rely on one.
-";
+"#;
