@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use http::{HeaderName, HeaderValue, header};
 use serde_json::{Value, json};
 
-use super::server::Server;
+use super::{server::Server, token_exchange};
 
 type Document = ([(HeaderName, HeaderValue); 1], Json<Value>);
 
@@ -54,6 +54,14 @@ pub(super) async fn document(State(server): State<Arc<Server>>) -> Document {
         let mut member = |name: &str, value| document.insert(name.to_owned(), value);
         member("registration_endpoint", json!(format!("{issuer}/register")));
         member("client_id_metadata_document_supported", json!(true));
+        member(
+            "grant_types_supported",
+            json!([
+                "authorization_code",
+                "refresh_token",
+                token_exchange::GRANT_TYPE
+            ]),
+        );
         member(
             "token_endpoint_auth_methods_supported",
             json!(["none", METHODS[0], METHODS[1], METHODS[2]]),

@@ -22,6 +22,7 @@ use super::{
     observed::SeenRequest,
     records::{Exchange, Family, Rotation},
     server::{self, Server},
+    token_exchange,
     users::User,
 };
 
@@ -66,7 +67,7 @@ const TWO_METHODS: Refusal = Refusal {
 };
 
 impl Refusal {
-    fn new(code: &'static str, description: &'static str) -> Self {
+    pub(super) fn new(code: &'static str, description: &'static str) -> Self {
         let status = match code {
             "invalid_client" => StatusCode::UNAUTHORIZED,
             _ => StatusCode::BAD_REQUEST,
@@ -193,6 +194,9 @@ fn respond(
     match server::first(parameters, "grant_type") {
         Some("authorization_code") => exchange(server, faults, &client, parameters),
         Some("refresh_token") => refresh(server, faults, &client, parameters),
+        Some(token_exchange::GRANT_TYPE) if server.records().serves_resources() => {
+            token_exchange::exchange(server, &client, parameters)
+        }
         Some(_) => Err(Refusal::new("unsupported_grant_type", "not offered here")),
         None => Err(Refusal::new("invalid_request", "grant_type is missing")),
     }

@@ -6,6 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use super::UpstreamClaims;
 use crate::{
     oauth::{
         AccessToken, ClientId, CodeChallenge, JwkThumbprint, Random, RefreshToken,
@@ -80,6 +81,13 @@ pub(crate) struct Grant {
     pub(crate) document: Option<DocumentSeen>,
     #[serde(rename = "u")]
     pub(crate) upstream: UpstreamState,
+    /// What the upstream said about its user at the login, as far as tools may see it.
+    #[serde(
+        rename = "v",
+        default,
+        skip_serializing_if = "UpstreamClaims::is_empty"
+    )]
+    pub(crate) claims: UpstreamClaims,
 }
 
 /// What a client's document said at some moment.

@@ -289,7 +289,8 @@ impl Grants {
         let principal = Principal::new(Arc::clone(&self.issuer), grant.subject.as_str())
             .with_client(grant.client.clone())
             .with_scopes(grant.scopes.clone())
-            .with_grant(handle.log_name());
+            .with_grant(handle.log_name())
+            .with_upstream_claims(grant.claims.shared());
         if !grant.upstream.is_held() {
             return principal;
         }

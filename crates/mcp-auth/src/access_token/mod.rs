@@ -3,6 +3,7 @@
 #[cfg(feature = "authorization-server")]
 mod claims;
 mod dpop;
+mod exchanged_token;
 #[cfg(feature = "authorization-server")]
 mod grant;
 #[cfg(feature = "authorization-server")]
@@ -20,6 +21,8 @@ mod principal;
 mod sealed;
 mod spoken_for;
 mod static_tokens;
+#[cfg(feature = "authorization-server")]
+mod upstream_claims;
 #[cfg(feature = "authorization-server")]
 mod upstream_token;
 mod verified_tokens;
@@ -46,6 +49,8 @@ pub(crate) use own_tokens::{AccessTokenForm, NotSigned, OwnTokens};
 pub(crate) use principal::UpstreamTokenSource;
 pub use principal::{Principal, UpstreamTokenError};
 pub use static_tokens::StaticTokens;
+#[cfg(feature = "authorization-server")]
+pub(crate) use upstream_claims::UpstreamClaims;
 pub use verifier::{TokenVerifier, VerifyError};
 pub use verifiers::Verifiers;
 

@@ -1,8 +1,9 @@
 //! Who a verified request speaks for.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 
 use crate::oauth::{AccessToken, ClientId, JwkThumbprint, Scopes, Timestamp};
 
@@ -22,6 +23,7 @@ struct Parts {
     grant: Option<Arc<str>>,
     confirmation: Option<JwkThumbprint>,
     upstream: Option<Arc<dyn UpstreamTokenSource>>,
+    upstream_claims: Option<Arc<Map<String, Value>>>,
 }
 
 impl Principal {
@@ -41,6 +43,7 @@ impl Principal {
             grant: None,
             confirmation: None,
             upstream: None,
+            upstream_claims: None,
         }))
     }
 
@@ -79,9 +82,14 @@ impl Principal {
     }
 
     /// With upstream tokens behind it.
-    #[allow(dead_code)] // only the authorization server's verifier holds upstream tokens
     pub(crate) fn with_upstream(self, upstream: Arc<dyn UpstreamTokenSource>) -> Self {
         self.with(|parts| parts.upstream = Some(upstream))
+    }
+
+    /// With what the upstream said at the login.
+    #[cfg(feature = "authorization-server")]
+    pub(crate) fn with_upstream_claims(self, claims: Option<Arc<Map<String, Value>>>) -> Self {
+        self.with(|parts| parts.upstream_claims = claims)
     }
 
     /// Who vouches: an issuer identifier, or `static-key`.
@@ -134,12 +142,14 @@ impl Principal {
         self.0.confirmation
     }
 
-    /// A fresh access token of the upstream for this user, refreshed first if it has to be.
+    /// A fresh access token of the upstream for this user: the one that their login brought, refreshed
+    /// first if it has to be, or one that the host's token is exchanged for
+    /// ([`TokenExchange`](crate::upstream::TokenExchange)), where the operator set that up.
     ///
     /// # Errors
     ///
-    /// [`UpstreamTokenError::NotHeld`] on tiers that hold no upstream tokens; the other variants say
-    /// whether to try again or to have the user sign in again.
+    /// [`UpstreamTokenError::NotHeld`] on tiers that hold no upstream tokens and exchange none; the other
+    /// variants say whether to try again, to have the user sign in again, or to tell the operator.
     ///
     /// # Security
     ///
@@ -149,6 +159,23 @@ impl Principal {
             Some(upstream) => upstream.upstream_token().await,
             None => Err(UpstreamTokenError::NotHeld),
         }
+    }
+
+    /// What the upstream said about the user when they signed in, such as `email` or `name`: the claims that
+    /// the operator named (`ShimBuilder::with_upstream_claims`), and by default none. On tiers where nobody
+    /// signs in here (`StaticKey`, `DcrProxy`, hosted) there are never any.
+    ///
+    /// They are as old as the login: a host that refreshes its token for weeks brings no newer ones.
+    ///
+    /// # Security
+    ///
+    /// They are personal: `Debug` does not show them, and neither should a log. They say nothing about who
+    /// this is; only [`Principal::issuer`] and [`Principal::subject`] do. An `email` is whatever the
+    /// upstream lets people enter, unless it says `email_verified`.
+    #[must_use]
+    pub fn upstream_claims(&self) -> &Map<String, Value> {
+        static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+        self.0.upstream_claims.as_deref().unwrap_or(&NONE)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Parts)) -> Self {
@@ -179,13 +206,19 @@ pub(crate) trait UpstreamTokenSource: std::fmt::Debug + Send + Sync {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpstreamTokenError {
-    /// This tier holds none: an upstream token can come only through token exchange here.
+    /// This tier holds none: an upstream token can come only through token exchange here, which is not
+    /// set up, or not for whoever vouches for this principal.
     #[error("this tier holds no upstream tokens")]
     NotHeld,
-    /// The user's grant is gone, here or at the upstream: they must sign in again.
+    /// The user's grant is gone, here or at the upstream: they must sign in again. Where tokens are
+    /// exchanged, also when the host's own token is over, and the host comes back with a fresh one.
     #[error("the upstream grant is gone; the user must sign in again")]
     GrantGone,
     /// The upstream or the store is away; the same call will work later.
     #[error("no upstream token right now; try again")]
     Unavailable(#[source] Option<Box<dyn std::error::Error + Send + Sync>>),
+    /// The upstream does not exchange tokens for this server, for this reason: only the operator can mend
+    /// it.
+    #[error("the upstream exchanges no token for this server: {0}")]
+    NotExchanged(&'static str),
 }

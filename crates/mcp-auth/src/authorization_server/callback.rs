@@ -21,7 +21,7 @@ use super::{
     pending::{LoginHandle, PendingAuthorization},
 };
 use crate::{
-    access_token::{CodeState, Grant, GrantHandle, UpstreamState, code_key},
+    access_token::{CodeState, Grant, GrantHandle, UpstreamClaims, UpstreamState, code_key},
     audit::AuditAction,
     metering,
     net::Causes,
@@ -467,6 +467,7 @@ async fn grant(
         refresh: None,
         key: None,
         upstream: UpstreamState::new(&login.tokens, now),
+        claims: UpstreamClaims::of(&login.identity, &server.upstream_claims),
     };
     let collision = || StoreError::Failed("a random key exists already".into());
     if server.grants.insert(&handle, &grant, expires_at).await? == Insert::Exists {

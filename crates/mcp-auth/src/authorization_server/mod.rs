@@ -165,6 +165,8 @@ pub(crate) struct AuthorizationServer {
     pub(crate) pushed: Option<PushedRequests>,
     pub(crate) pages: Arc<dyn Pages>,
     pub(crate) admission: Arc<dyn Admission>,
+    /// Of what the upstream says about a user, what tools may see.
+    pub(crate) upstream_claims: Vec<String>,
     pub(crate) records: Records,
     pub(crate) grants: Arc<Grants>,
     pub(crate) tokens: OwnTokens,

@@ -22,6 +22,7 @@ use crate::{
         Issuer, PublicUrl, Random, ResourceIdentifier, Scope, Scopes, SystemClock, SystemRandom,
     },
     store::{KeyRing, Purpose, Sealer},
+    upstream::TokenExchange,
 };
 
 /// Sets up a [`ResourceServer`].
@@ -46,6 +47,7 @@ pub struct ResourceServerBuilder {
     stream_check: Duration,
     audit: Option<Auditor>,
     proofs: Option<ProofVerifier>,
+    exchange: Option<Arc<TokenExchange>>,
 }
 
 impl ResourceServerBuilder {
@@ -69,6 +71,7 @@ impl ResourceServerBuilder {
             stream_check: Duration::from_secs(5),
             audit: None,
             proofs: None,
+            exchange: None,
         }
     }
 
@@ -182,11 +185,26 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// With tokens for the provider's API behind
+    /// [`Principal::upstream_token`](crate::Principal::upstream_token), got in exchange for those that hosts
+    /// send; off by default.
+    ///
+    /// # Security
+    ///
+    /// A tool cannot read the host's token with this either: it is shut in, can only be exchanged at its
+    /// own issuer, and is wiped from memory with the principal. A tool gets what the exchange is set up
+    /// for, for whoever calls it; see [`TokenExchange`].
+    pub fn with_token_exchange(mut self, exchange: Arc<TokenExchange>) -> Self {
+        self.exchange = Some(exchange);
+        self
+    }
+
     /// Checks everything and makes the resource server.
     ///
     /// # Errors
     ///
-    /// When the path, an origin, a scope or the credential header cannot be used.
+    /// When the path, an origin, a scope or the credential header cannot be used, or tokens of another
+    /// issuer would be exchanged than those that are accepted.
     pub fn build(self) -> Result<ResourceServer, BuildError> {
         let resource = resource_at(&self.public_url, &self.path)?;
         if self.required_scopes.iter().any(is_offline_access) {
@@ -197,6 +215,16 @@ impl ResourceServerBuilder {
         }
         if let Some(operations) = &self.operations {
             operations.check()?;
+        }
+        let issuers = self.verifier.issuers();
+        if let Some(exchange) = &self.exchange
+            && !issuers.is_empty()
+            && !issuers.contains(&exchange.issuer().as_str())
+        {
+            return Err(BuildError::argument(
+                "token exchange",
+                "exchanges the tokens of an issuer whose tokens are not accepted here",
+            ));
         }
         let credential_header = check_credential_header(self.credential_header)?;
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
@@ -232,6 +260,7 @@ impl ResourceServerBuilder {
                 .proofs
                 .map(|proofs| Proofs::new(proofs, &resource))
                 .transpose()?,
+            exchange: self.exchange,
             sessions: SessionBinding::new(sealer, &resource),
             correlation: CorrelationIds::new(&*random),
             audit: self

@@ -207,7 +207,11 @@ impl Arrival {
                 if let Some(body) = body {
                     *request.body_mut() = body.into();
                 }
-                request.extensions_mut().insert(principal.clone());
+                let seen = match &server.0.exchange {
+                    Some(exchange) => principal.clone().exchanging(exchange, &credential.token),
+                    None => principal.clone(),
+                };
+                request.extensions_mut().insert(seen);
                 let admitted = Admitted {
                     server,
                     origin,

@@ -16,6 +16,7 @@ use crate::{
     access_token::{Principal, TokenVerifier, VerifyError},
     audit::Auditor,
     oauth::{AccessToken, PublicUrl, ResourceIdentifier, Scopes},
+    upstream::TokenExchange,
 };
 
 /// One MCP endpoint in its role of accepting tokens: cheap to clone, made by
@@ -45,6 +46,8 @@ pub(super) struct Settings {
     pub(super) session_records: Option<SessionRecords>,
     /// Where tokens may be bound to keys.
     pub(super) proofs: Option<Proofs>,
+    /// Where tools get tokens in exchange for the host's.
+    pub(super) exchange: Option<Arc<TokenExchange>>,
 }
 
 impl ResourceServer {

@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 
 use super::{
     OAuthUpstream, UpstreamError, UpstreamTokens,
-    token_answer::{IdToken, Lifetime, UpstreamTokenResponse, as_json, is_an_error},
+    lifetime::Lifetime,
+    token_answer::{IdToken, UpstreamTokenResponse, as_json, is_an_error},
 };
 use crate::{
     net::{HttpClient, HttpError},

@@ -2,7 +2,7 @@
 
 use super::{AuthorizationServer, Granted, TokenError, grant_expiry};
 use crate::{
-    access_token::{Grant, GrantHandle, UpstreamState},
+    access_token::{Grant, GrantHandle, UpstreamClaims, UpstreamState},
     authorization_server::{authorization_request::asked_resource, clients::Client},
     oauth::{Form, JwkThumbprint, OAuthErrorCode, ResourceIdentifier, Scopes},
     store::{Insert, StoreError},
@@ -60,6 +60,7 @@ pub(super) async fn grant(
         refresh: None,
         key: None,
         upstream: UpstreamState::not_held(),
+        claims: UpstreamClaims::default(),
     };
     let handle = GrantHandle::generate(&*server.random);
     let expires_at = grant_expiry(server, &grant, now);

@@ -17,7 +17,7 @@ use crate::{
     resource_server::{
         OperationScopes, ResourceServer, ResourceServerBuilder, ResourceServers, ScopeHierarchy,
     },
-    upstream::{IssuerDocument, UpstreamError, is_secure},
+    upstream::{IssuerDocument, TokenExchange, UpstreamError, is_secure},
 };
 
 /// Sets up a [`DcrProxy`].
@@ -40,6 +40,7 @@ pub struct DcrProxyBuilder {
     introspection: Option<(String, ClientSecret)>,
     further_verifiers: Vec<Arc<dyn TokenVerifier>>,
     http: Option<Arc<dyn HttpClient>>,
+    exchange: Option<Arc<TokenExchange>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -62,6 +63,7 @@ impl DcrProxyBuilder {
             introspection: None,
             further_verifiers: Vec::new(),
             http: None,
+            exchange: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -198,6 +200,17 @@ impl DcrProxyBuilder {
         self
     }
 
+    /// With tokens for the provider's API for tools, in exchange for those that hosts send: see
+    /// [`ResourceServerBuilder::with_token_exchange`]. Off by default.
+    ///
+    /// # Security
+    ///
+    /// What a tool gets acts for whoever calls it at the API: name the narrowest audience and scopes.
+    pub fn with_token_exchange(mut self, exchange: Arc<TokenExchange>) -> Self {
+        self.exchange = Some(exchange);
+        self
+    }
+
     /// With another HTTP client than the built-in one.
     pub fn with_http_client(mut self, http: Arc<dyn HttpClient>) -> Self {
         self.http = Some(http);
@@ -309,6 +322,10 @@ impl DcrProxyBuilder {
         };
         let server = match &self.operations {
             Some(operations) => server.with_operation_scopes(operations.clone()),
+            None => server,
+        };
+        let server = match &self.exchange {
+            Some(exchange) => server.with_token_exchange(Arc::clone(exchange)),
             None => server,
         };
         server

@@ -69,6 +69,7 @@ pub struct ShimBuilder<T> {
     pushed_requests: Option<bool>,
     pages: Option<Arc<dyn Pages>>,
     admission: Arc<dyn Admission>,
+    upstream_claims: Vec<String>,
     allowed_origins: Vec<String>,
     lifetimes: Lifetimes,
     grants: GrantsSettings,
@@ -119,6 +120,7 @@ impl<T: ShimTier> ShimBuilder<T> {
             pushed_requests: None,
             pages: None,
             admission: Arc::new(AdmitEveryone),
+            upstream_claims: Vec::new(),
             allowed_origins: Vec::new(),
             lifetimes: Lifetimes::default(),
             grants: GrantsSettings {

@@ -171,6 +171,7 @@ impl<T: ShimTier> ShimBuilder<T> {
                 .pages
                 .unwrap_or_else(|| Arc::new(BuiltInPages::default())),
             admission: self.admission,
+            upstream_claims: self.upstream_claims,
             records,
             grants,
             tokens,

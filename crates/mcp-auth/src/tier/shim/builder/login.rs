@@ -120,6 +120,24 @@ impl<T: ShimTier> ShimBuilder<T> {
         self
     }
 
+    /// With claims that tools may see, such as `email` and `name`: of what the upstream says about a user
+    /// when they sign in, these are kept with the grant, sealed, for
+    /// [`Principal::upstream_claims`](crate::Principal::upstream_claims). None by default.
+    ///
+    /// Together they may be 2 KiB of JSON. Those named first are kept first; one that does not fit is left out, and
+    /// the log says which. Who signed in before this was set has none until they sign in again.
+    ///
+    /// # Security
+    ///
+    /// They are personal data: name what the tools need.
+    pub fn with_upstream_claims<S: Into<String>>(
+        mut self,
+        claims: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.upstream_claims = claims.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// With a page at `/connected-apps` where people sign in, see which clients have access, and end it
     /// (OAuth 2.1 §7.9); without this there is none.
     ///
