@@ -195,7 +195,7 @@ fn respond(
         Some("authorization_code") => exchange(server, faults, &client, parameters),
         Some("refresh_token") => refresh(server, faults, &client, parameters),
         Some(token_exchange::GRANT_TYPE) if server.records().serves_resources() => {
-            token_exchange::exchange(server, &client, parameters)
+            token_exchange::exchange(server, faults, &client, parameters)
         }
         Some(_) => Err(Refusal::new("unsupported_grant_type", "not offered here")),
         None => Err(Refusal::new("invalid_request", "grant_type is missing")),

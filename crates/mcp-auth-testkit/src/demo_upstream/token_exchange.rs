@@ -7,6 +7,7 @@ use axum::{
 use serde_json::json;
 
 use super::{
+    faults::Faults,
     server::{self, Server},
     token::Refusal,
 };
@@ -19,6 +20,7 @@ const SCOPES: [&str; 3] = ["openid", "profile", "email"];
 /// The operator's own client alone may do it: the MCP server, and none of its hosts.
 pub(super) fn exchange(
     server: &Server,
+    faults: &Faults,
     client: &str,
     parameters: &[(String, String)],
 ) -> Result<Response, Refusal> {
@@ -62,8 +64,8 @@ pub(super) fn exchange(
     let answer = json!({
         "access_token": issued,
         "issued_token_type": ACCESS_TOKEN,
-        "token_type": "Bearer",
-        "expires_in": lifetime.as_secs(),
+        "token_type": faults.token_type.as_deref().unwrap_or("Bearer"),
+        "expires_in": faults.expires_in.clone().unwrap_or(json!(lifetime.as_secs())),
         "scope": scope,
     });
     Ok(Json(answer).into_response())

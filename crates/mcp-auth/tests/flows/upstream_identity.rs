@@ -262,10 +262,10 @@ async fn refused(faults: Faults) -> (Rig, Callback) {
 
 /// What is logged on this thread.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    fn listen() -> (Self, DefaultGuard) {
+    pub(crate) fn listen() -> (Self, DefaultGuard) {
         // What is enabled is remembered per event for the whole process: a global subscriber that wants
         // them keeps them on while other tests run without one.
         let all = tracing_subscriber::fmt().with_max_level(Level::INFO);
@@ -280,7 +280,7 @@ impl Log {
     }
 
     /// What was logged since the last time.
-    fn take(&self) -> String {
+    pub(crate) fn take(&self) -> String {
         String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
     }
 }

@@ -170,6 +170,11 @@ impl Rig {
         mcp(&self.http, &self.url, token, "upstream").await
     }
 
+    /// Has the MCP service tell what the upstream said about the user.
+    pub async fn upstream_claims(&self, token: &AccessToken) -> McpAnswer {
+        mcp(&self.http, &self.url, token, "claims").await
+    }
+
     /// The same at one instance.
     pub async fn whoami_at(&self, instance: usize, token: &AccessToken) -> McpAnswer {
         mcp(&self.http, &self.instances[instance].url, token, "whoami").await
@@ -387,6 +392,10 @@ async fn tools(request: Request) -> Result<Response, Infallible> {
             Err(UpstreamTokenError::Unavailable(_)) => json!({ "none": "unavailable" }),
             Err(_) => json!({ "none": "not held" }),
         },
+        Some(b"claims") => json!({
+            "claims": principal.upstream_claims(),
+            "shown": format!("{principal:?}"),
+        }),
         _ => json!({
             "subject": principal.subject(),
             "credential": request.headers().contains_key("authorization"),
