@@ -94,6 +94,7 @@ mod pages {
         cimd: "docs/tiers/cimd.md",
         dpop: "docs/dpop.md",
         scopes: "docs/scopes.md",
+        token_exchange: "docs/token-exchange.md",
         flows: "docs/flows.md",
         environment: "docs/environment.md",
         hosting: "docs/hosting.md",

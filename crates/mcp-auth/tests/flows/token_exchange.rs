@@ -238,7 +238,7 @@ async fn many_tools_at_once_exchange_once() {
     assert_eq!(discoveries, 1);
 }
 
-/// TIM-02.
+/// RFC 8693 §2.2.1.
 #[tokio::test]
 async fn the_next_one_is_exchanged_ahead_of_the_end() {
     let server = Exchanging::start().await;
@@ -303,7 +303,7 @@ async fn one_users_exchange_is_never_anothers() {
     assert_eq!(server.exchanges(), 2);
 }
 
-/// PX-09.
+/// PX-10.
 #[tokio::test]
 async fn a_user_whose_grant_is_gone_has_to_sign_in_again() {
     let server = Exchanging::start().await;
@@ -315,7 +315,7 @@ async fn a_user_whose_grant_is_gone_has_to_sign_in_again() {
     assert_eq!(server.profile(again.expose()).await["sub"], "user-alice");
 }
 
-/// ERR-06.
+/// RFC 6749 §5.2 has no word for it: what says nothing about the grant does not end it (PX-09).
 #[tokio::test]
 async fn an_outage_is_waited_out_while_the_last_one_is_good() {
     let server = Exchanging::start().await;
