@@ -19,7 +19,7 @@ use std::{pin::Pin, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, Method, Request, Response, StatusCode,
-    header::{AUTHORIZATION, PROXY_AUTHORIZATION},
+    header::{AUTHORIZATION, CONTENT_ENCODING, PROXY_AUTHORIZATION},
 };
 use http_body::Body;
 
@@ -157,12 +157,16 @@ impl Arrival {
     /// Checks 4 to 6.
     pub(super) fn verify_and_read<B>(
         &self,
+        headers: &HeaderMap,
         body: B,
     ) -> impl Future<Output = Result<Verified, Refusal>> + Send + use<B>
     where
         B: Body + Send,
         B::Data: Send,
     {
+        let encoded = headers
+            .get(CONTENT_ENCODING)
+            .is_some_and(|encoding| encoding != "identity");
         let now = self.verify_now();
         let verify = now.is_none().then(|| self.verify());
         let most = self.server.0.max_body;
@@ -172,6 +176,10 @@ impl Arrival {
                 (None, Some(verify)) => verify.await?,
                 (None, None) => return Err(Refusal::InvalidToken("not verified")),
             };
+            if encoded {
+                // Whoever decodes it behind us would see another body than we decide on.
+                return Err(Refusal::MalformedMessage("the body is encoded"));
+            }
             let body = collect(body, most, BODY_DEADLINE).await;
             verified.body = Some(body.map_err(|status| match status {
                 StatusCode::PAYLOAD_TOO_LARGE => Refusal::BodyTooLarge,
@@ -307,6 +315,9 @@ fn examine<B>(
     Ok(verified)
 }
 
+/// Operations in one body; each is looked up in the policy.
+const MAX_OPERATIONS: usize = 1000;
+
 /// The scopes that all messages of a body need together.
 fn needed(server: &ResourceServer, headers: &HeaderMap, body: &[u8]) -> Result<Scopes, Refusal> {
     let messages = operations::read(body).map_err(|malformed| match malformed {
@@ -317,6 +328,9 @@ fn needed(server: &ResourceServer, headers: &HeaderMap, body: &[u8]) -> Result<S
         return Err(Refusal::HeaderMismatch);
     }
     let operations = messages.iter().flat_map(|message| &message.operations);
+    if operations.clone().nth(MAX_OPERATIONS).is_some() {
+        return Err(Refusal::MalformedMessage("it asks for too much at once"));
+    }
     let needed = operations.flat_map(|operation| {
         let scopes = server.needed_scopes(&operation.method, operation.name.as_deref());
         scopes.iter().cloned().collect::<Vec<_>>()

@@ -496,7 +496,7 @@ async fn metadata_of_another_issuer_or_none_stops_the_start() {
     assert!(another.contains("names another issuer"), "{another}");
     let insecure =
         said(|metadata, _| metadata["jwks_uri"] = json!("http://keys.example/jwks")).await;
-    assert!(insecure.contains("must be https"), "{insecure}");
+    assert!(insecure.contains("read securely"), "{insecure}");
     let nobody = Issuer::parse("http://127.0.0.1:1").unwrap();
     let public_url = PublicUrl::parse("https://mcp.example").unwrap();
     let said = DcrProxy::builder(public_url, nobody).discover().await;
@@ -618,4 +618,23 @@ async fn a_service_key_comes_in_beside_the_provider_s_tokens() {
     let (status, _, told) = server.call(signed_in.tokens.access_token.expose()).await;
     assert_eq!((status, &told["subject"]), (200, &json!("user-alice")));
     assert_eq!(server.call("another-key-also-long").await.0, 401);
+}
+
+/// PX-25, GRW-03.
+#[tokio::test]
+async fn registrations_of_strangers_are_handed_on_a_few_at_a_time() {
+    let relayed = ["https://host.example/cb"];
+    let server = Proxied::with(|builder| builder.relay_registration(relayed)).await;
+    let good = registration(&["https://host.example/cb"]);
+    for _ in 0..60 {
+        assert_eq!(server.register(&good).await.0, 201);
+    }
+    let (status, answer) = server.register(&good).await;
+    assert_eq!(
+        (status, &answer["error"]),
+        (429, &json!("temporarily_unavailable"))
+    );
+    assert_eq!(server.upstream.counters().registrations, 60);
+    server.clock.advance(Duration::from_secs(60));
+    assert_eq!(server.register(&good).await.0, 201);
 }

@@ -11,13 +11,13 @@ use crate::{
     audit::AuditSink,
     net::{HttpClient, default_http_client},
     oauth::{
-        AuthorizationServerMetadata, ClientSecret, Clock, Issuer, PublicUrl, RedirectUri,
-        ResourceIdentifier, Scopes, SystemClock,
+        ClientSecret, Clock, Issuer, PublicUrl, RedirectUri, ResourceIdentifier, Scopes,
+        SystemClock,
     },
     resource_server::{
         OperationScopes, ResourceServer, ResourceServerBuilder, ResourceServers, ScopeHierarchy,
     },
-    upstream::{IssuerDocument, UpstreamError, is_secure},
+    upstream::{IssuerDocument, UpstreamError},
 };
 
 /// Sets up a [`DcrProxy`].
@@ -225,7 +225,7 @@ impl DcrProxyBuilder {
         let document = read.map_err(|error| self.no_metadata(&error))?;
         let metadata = document.metadata();
         let metadata = metadata.map_err(|error| self.no_metadata(&error))?;
-        let mut verifier = self.verifier(&document, &metadata, &http)?;
+        let mut verifier = self.verifier(&document, &http)?;
         if !self.further_verifiers.is_empty() {
             let mut all = vec![verifier];
             all.append(&mut self.further_verifiers);
@@ -240,7 +240,7 @@ impl DcrProxyBuilder {
         let resources: Vec<&ResourceIdentifier> =
             servers.iter().map(ResourceServer::resource).collect();
         requirements::check(&metadata, &resources)?;
-        let relay = self.relay(&metadata, http)?;
+        let relay = self.relay(&document, http)?;
         let mirror = Mirror::new(document.into_members(), &self.public_url, relay)?;
         Ok(DcrProxy {
             servers,
@@ -259,7 +259,6 @@ impl DcrProxyBuilder {
     fn verifier(
         &mut self,
         document: &IssuerDocument,
-        metadata: &AuthorizationServerMetadata,
         http: &Arc<dyn HttpClient>,
     ) -> Result<Arc<dyn TokenVerifier>, BuildError> {
         if let Some(verifier) = self.verifier.take() {
@@ -278,13 +277,13 @@ impl DcrProxyBuilder {
                 .build()?;
             return Ok(Arc::new(verifier));
         }
-        let Some(jwks_uri) = &metadata.jwks_uri else {
+        let Some(jwks_uri) = document.endpoint("jwks_uri") else {
             return Err(BuildError::missing(
                 "introspection client",
-                "the upstream publishes no keys (jwks_uri), so its tokens can only be introspected (RFC 7662): say as which client (with_introspection), or use DcrShim",
+                "the upstream publishes no keys where they can be read securely (jwks_uri), so its tokens can only be introspected (RFC 7662): say as which client (with_introspection), or use DcrShim",
             ));
         };
-        let mut issuer = JwtIssuer::with_jwks_uri(self.issuer.clone(), jwks_uri.as_str());
+        let mut issuer = JwtIssuer::with_jwks_uri(self.issuer.clone(), jwks_uri);
         if self.plain_jwts {
             issuer = issuer.with_plain_jwts();
         }
@@ -322,7 +321,7 @@ impl DcrProxyBuilder {
 
     fn relay(
         &self,
-        metadata: &AuthorizationServerMetadata,
+        document: &IssuerDocument,
         http: Arc<dyn HttpClient>,
     ) -> Result<Option<RegistrationRelay>, BuildError> {
         const ARGUMENT: &str = "relayed redirect URIs";
@@ -337,8 +336,8 @@ impl DcrProxyBuilder {
         }
         let parsed: Result<Vec<_>, _> = relayed.iter().map(|uri| RedirectUri::parse(uri)).collect();
         let allowed = parsed.map_err(|error| BuildError::argument(ARGUMENT, error.to_string()))?;
-        let endpoint = metadata.registration_endpoint.clone();
-        let Some(endpoint) = endpoint.filter(|endpoint| is_secure(endpoint)) else {
+        let endpoint = document.endpoint("registration_endpoint");
+        let Some(endpoint) = endpoint.map(str::to_owned) else {
             return Err(BuildError::argument(
                 ARGUMENT,
                 "the upstream has no registration endpoint with https to hand anything on to: leave them out",
