@@ -105,6 +105,7 @@ mod pages {
         deployment: "docs/deployment.md",
         observability: "docs/observability.md",
         testing: "docs/testing.md",
+        token_exchange: "docs/token-exchange.md",
         verifiers: "docs/verifiers.md",
     }
 }

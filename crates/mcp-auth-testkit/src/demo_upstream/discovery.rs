@@ -55,6 +55,14 @@ pub(super) async fn document(State(server): State<Arc<Server>>) -> Document {
         member("registration_endpoint", json!(format!("{issuer}/register")));
         member("client_id_metadata_document_supported", json!(true));
         member(
+            "grant_types_supported",
+            json!([
+                "authorization_code",
+                "refresh_token",
+                "urn:ietf:params:oauth:grant-type:token-exchange"
+            ]),
+        );
+        member(
             "token_endpoint_auth_methods_supported",
             json!(["none", METHODS[0], METHODS[1], METHODS[2]]),
         );

@@ -26,6 +26,8 @@ pub struct Counters {
     pub userinfo_requests: u64,
     /// Requests to `/revoke`.
     pub revocations: u64,
+    /// Tokens that were given in return for another.
+    pub token_exchanges: u64,
     /// Requests to `/register`.
     pub registrations: u64,
     /// Requests for the discovery documents.

@@ -272,6 +272,27 @@ impl Records {
         token
     }
 
+    /// A token for the API in return for a live one that has an MCP server as its audience. It ends with
+    /// everything of its user, and with nothing else.
+    pub(super) fn exchange_token(
+        &mut self,
+        subject_token: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Option<String> {
+        let granted = self.live_access_token(subject_token, now)?;
+        granted.resource.as_ref()?;
+        let granted = Family {
+            client: super::CLIENT_ID.to_owned(),
+            resource: None,
+            ..granted.clone()
+        };
+        self.families_begun += 1;
+        let family = self.families_begun;
+        self.families.insert(family, granted);
+        Some(self.issue_access_token(family, until, now))
+    }
+
     /// Keeps an access token that was signed, so that it counts as issued.
     pub(super) fn keep_access_token(&mut self, token: String, family: u64, until: Timestamp) {
         self.access_tokens.insert(token, (family, until));

@@ -79,7 +79,6 @@ impl Principal {
     }
 
     /// With upstream tokens behind it.
-    #[allow(dead_code)] // only the authorization server's verifier holds upstream tokens
     pub(crate) fn with_upstream(self, upstream: Arc<dyn UpstreamTokenSource>) -> Self {
         self.with(|parts| parts.upstream = Some(upstream))
     }
@@ -138,7 +137,7 @@ impl Principal {
     ///
     /// # Errors
     ///
-    /// [`UpstreamTokenError::NotHeld`] on tiers that hold no upstream tokens; the other variants say
+    /// [`UpstreamTokenError::NotHeld`] on tiers that hold no upstream tokens and exchange none; the other variants say
     /// whether to try again or to have the user sign in again.
     ///
     /// # Security
@@ -185,6 +184,9 @@ pub enum UpstreamTokenError {
     /// The user's grant is gone, here or at the upstream: they must sign in again.
     #[error("the upstream grant is gone; the user must sign in again")]
     GrantGone,
+    /// The upstream refuses to give a token for its API; only the operator can mend that.
+    #[error("the upstream refuses the exchange: {0}")]
+    Refused(&'static str),
     /// The upstream or the store is away; the same call will work later.
     #[error("no upstream token right now; try again")]
     Unavailable(#[source] Option<Box<dyn std::error::Error + Send + Sync>>),

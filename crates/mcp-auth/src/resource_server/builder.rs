@@ -22,6 +22,7 @@ use crate::{
         Issuer, PublicUrl, Random, ResourceIdentifier, Scope, Scopes, SystemClock, SystemRandom,
     },
     store::{KeyRing, Purpose, Sealer},
+    upstream::TokenExchange,
 };
 
 /// Sets up a [`ResourceServer`].
@@ -45,6 +46,7 @@ pub struct ResourceServerBuilder {
     resource_name: Option<String>,
     stream_check: Duration,
     audit: Option<Auditor>,
+    exchange: Option<Arc<TokenExchange>>,
     proofs: Option<ProofVerifier>,
 }
 
@@ -68,6 +70,7 @@ impl ResourceServerBuilder {
             resource_name: None,
             stream_check: Duration::from_secs(5),
             audit: None,
+            exchange: None,
             proofs: None,
         }
     }
@@ -162,6 +165,18 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Lets tools have a token for the issuer's API in return for the host's (RFC 8693):
+    /// [`Principal::upstream_token`](crate::Principal::upstream_token) then answers with it. Off by default.
+    ///
+    /// # Security
+    ///
+    /// Only tokens of the exchange's own issuer are handed to it; a service key or another issuer's token
+    /// never is.
+    pub fn with_token_exchange(mut self, exchange: Arc<TokenExchange>) -> Self {
+        self.exchange = Some(exchange);
+        self
+    }
+
     /// With a record of requests whose token lacked a scope; none by default.
     pub fn with_audit(self, sink: Arc<dyn AuditSink>) -> Self {
         self.with_auditor(Auditor::new(Some(sink), Arc::new(SystemClock)))
@@ -234,6 +249,7 @@ impl ResourceServerBuilder {
                 .transpose()?,
             sessions: SessionBinding::new(sealer, &resource),
             correlation: CorrelationIds::new(&*random),
+            exchange: self.exchange,
             audit: self
                 .audit
                 .unwrap_or_else(|| Auditor::new(None, Arc::new(SystemClock))),

@@ -14,7 +14,7 @@
 //! | 9 | the scopes are enough | 403 |
 //! | 10 | its proof, if it came with one, was not used before | 401, 503 |
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -34,11 +34,11 @@ use super::{
     watch,
 };
 use crate::{
-    access_token::{CheckedProof, Principal, VerifyError},
+    access_token::{CheckedProof, ExchangedToken, Principal, VerifyError},
     audit::AuditAction,
     metering,
     net::{Causes, ResponseBody, collect},
-    oauth::Scopes,
+    oauth::{AccessToken, Scopes},
 };
 
 /// A request that passed checks 1 to 3: what it needs from here on.
@@ -215,6 +215,7 @@ impl Arrival {
                 if let Some(body) = body {
                     *request.body_mut() = body.into();
                 }
+                let principal = server.with_exchange(principal, &credential.token);
                 request.extensions_mut().insert(principal.clone());
                 let admitted = Admitted {
                     server,
@@ -278,6 +279,20 @@ impl Admitted {
             Some(watch) => ResponseBody::watched(body, watch),
             None => ResponseBody::inner(body),
         })
+    }
+}
+
+impl ResourceServer {
+    /// Whoever has a token of the exchange's issuer can have another in return.
+    fn with_exchange(&self, principal: Principal, token: &AccessToken) -> Principal {
+        match &self.0.exchange {
+            Some(exchange) if principal.issuer() == exchange.issuer().as_str() => {
+                let ends = principal.expires_at();
+                let exchanged = ExchangedToken::of(Arc::clone(exchange), token.clone(), ends);
+                principal.with_upstream(Arc::new(exchanged))
+            }
+            _ => principal,
+        }
     }
 }
 

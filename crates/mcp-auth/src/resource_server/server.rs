@@ -16,6 +16,7 @@ use crate::{
     access_token::{Principal, TokenVerifier, VerifyError},
     audit::Auditor,
     oauth::{AccessToken, PublicUrl, ResourceIdentifier, Scopes},
+    upstream::TokenExchange,
 };
 
 /// One MCP endpoint in its role of accepting tokens: cheap to clone, made by
@@ -39,6 +40,7 @@ pub(super) struct Settings {
     pub(super) sessions: SessionBinding,
     pub(super) correlation: CorrelationIds,
     pub(super) audit: Auditor,
+    pub(super) exchange: Option<Arc<TokenExchange>>,
     pub(super) metadata: Option<Bytes>,
     pub(super) stream_check: Duration,
     #[cfg(all(feature = "authorization-server", feature = "rmcp"))]

@@ -17,6 +17,7 @@ mod presets;
 mod revocation;
 #[cfg(feature = "authorization-server")]
 mod token_answer;
+mod token_exchange;
 #[cfg(feature = "authorization-server")]
 mod token_request;
 #[cfg(feature = "authorization-server")]
@@ -36,6 +37,8 @@ pub use presets::{
     Audience, Fact, MetadataForm, Offer, Placeholder, PlaceholderKind, Preset,
     PresetClientAuthentication, PresetPlace, PresetTier,
 };
+pub(crate) use token_exchange::ExchangeError;
+pub use token_exchange::{TokenExchange, TokenExchangeBuilder};
 #[cfg(feature = "authorization-server")]
 pub(crate) use upstreams::Upstreams;
 

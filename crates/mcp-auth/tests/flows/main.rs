@@ -1,6 +1,7 @@
 //! `DcrShim` as it runs: real HTTP in front, the demo upstream behind, several instances on one store.
 
 #![allow(
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -12,6 +13,7 @@ mod audit;
 mod clock_jumps;
 mod corrupt_records;
 mod dcr_proxy;
+mod exchanging_server;
 mod grant_administration;
 mod instances;
 mod key_rotation;
@@ -23,6 +25,7 @@ mod races;
 mod rig;
 mod several_upstreams;
 mod store_faults;
+mod token_exchange;
 mod upstream_client;
 mod upstream_faults;
 mod upstream_identity;

@@ -271,7 +271,9 @@ impl From<UpstreamTokenError> for TokenError {
     fn from(error: UpstreamTokenError) -> Self {
         match error {
             UpstreamTokenError::GrantGone => Self::invalid_grant("the upstream's grant is gone"),
-            UpstreamTokenError::Unavailable(_) | UpstreamTokenError::NotHeld => Self::Upstream,
+            UpstreamTokenError::Unavailable(_)
+            | UpstreamTokenError::Refused(_)
+            | UpstreamTokenError::NotHeld => Self::Upstream,
         }
     }
 }

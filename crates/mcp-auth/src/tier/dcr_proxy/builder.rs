@@ -17,7 +17,7 @@ use crate::{
     resource_server::{
         OperationScopes, ResourceServer, ResourceServerBuilder, ResourceServers, ScopeHierarchy,
     },
-    upstream::{IssuerDocument, UpstreamError},
+    upstream::{IssuerDocument, TokenExchange, UpstreamError},
 };
 
 /// Sets up a [`DcrProxy`].
@@ -33,6 +33,7 @@ pub struct DcrProxyBuilder {
     hierarchy: ScopeHierarchy,
     operations: Option<OperationScopes>,
     audit: Option<Arc<dyn AuditSink>>,
+    exchange: Option<Arc<TokenExchange>>,
     allowed_origins: Vec<String>,
     relayed: Option<Vec<String>>,
     plain_jwts: bool,
@@ -55,6 +56,7 @@ impl DcrProxyBuilder {
             hierarchy: ScopeHierarchy::none(),
             operations: None,
             audit: None,
+            exchange: None,
             allowed_origins: Vec::new(),
             relayed: None,
             plain_jwts: false,
@@ -155,6 +157,13 @@ impl DcrProxyBuilder {
     /// see [`JwtIssuer::with_plain_jwts`].
     pub const fn with_plain_jwts(mut self) -> Self {
         self.plain_jwts = true;
+        self
+    }
+
+    /// Lets tools have a token for the provider's API in return for the host's (RFC 8693): see
+    /// [`ResourceServerBuilder::with_token_exchange`]. Off by default.
+    pub fn with_token_exchange(mut self, exchange: Arc<TokenExchange>) -> Self {
+        self.exchange = Some(exchange);
         self
     }
 
@@ -304,6 +313,10 @@ impl DcrProxyBuilder {
         let supported = self.scopes_supported.as_ref();
         let server = match &self.audit {
             Some(sink) => server.with_audit(Arc::clone(sink)),
+            None => server,
+        };
+        let server = match &self.exchange {
+            Some(exchange) => server.with_token_exchange(Arc::clone(exchange)),
             None => server,
         };
         let server = match &self.operations {
