@@ -32,7 +32,7 @@ fn exchanging(
     builder.with_token_exchange(Arc::new(exchange.unwrap()))
 }
 
-/// RS-16, AST-30.
+/// RS-16.
 #[tokio::test]
 async fn a_tool_has_a_token_for_the_api_that_is_not_the_hosts() {
     let server = Proxied::tuned(exchanging).await;
