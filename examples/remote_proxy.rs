@@ -7,7 +7,7 @@
 //! Run: `cargo run --example remote_proxy`
 //!
 //! You should see the MCP URL and how to connect a host to it. Point one there: it opens your browser
-//! at the provider, you sign in and approve, and call `whoami`. With curl you can follow the first steps:
+//! at the provider, you sign in and approve, and call `whoami` and `upstream_profile`. With curl you can follow the first steps:
 //!
 //! ```text
 //! curl -i -X POST http://127.0.0.1:8000/mcp        # 401, and where to look
@@ -22,7 +22,13 @@
 use std::{error::Error, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo, extract::Request, middleware::map_request};
-use mcp_auth::{DcrProxy, Environment, Principal, Tier, oauth::Issuer, rmcp::server_config};
+use mcp_auth::{
+    DcrProxy, Environment, Principal, Tier,
+    net::{HttpClient, ReqwestClient},
+    oauth::{ClientSecret, Issuer},
+    rmcp::server_config,
+    upstream::{OAuthUpstream, TokenExchange},
+};
 use mcp_auth_testkit::DemoUpstream;
 use rmcp::{
     ServerHandler,
@@ -58,19 +64,26 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), Box<dyn Error>> {
     let environment = Environment::from_env()?;
     let listener = tokio::net::TcpListener::bind(environment.listen()).await?;
-    let (issuer, _demo) = upstream(&environment).await?;
+    let Upstream {
+        issuer,
+        exchange,
+        api,
+        demo: _demo,
+    } = upstream(&environment).await?;
 
     // The authentication: a tier, whose tokens it takes, what the environment says. Hosts of revision
     // 2025-03-26 look for everything at this origin; they may register from here if they return to
     // this machine.
-    let tier = DcrProxy::builder(environment.public_url().clone(), issuer)
+    let mut tier = DcrProxy::builder(environment.public_url().clone(), issuer)
         .with_environment(&environment)?
-        .relay_registration(RELAYED)
-        .discover()
-        .await?;
+        .relay_registration(RELAYED);
+    if let Some(exchange) = exchange {
+        tier = tier.with_token_exchange(Arc::new(exchange)); // for tools that call the provider's API
+    }
+    let tier = tier.discover().await?;
 
     // The MCP server as it would be without authentication.
-    let tools = Tools::new();
+    let tools = Tools::new(api)?;
     let sessions = Arc::new(LocalSessionManager::default());
     let mcp = StreamableHttpService::new(move || Ok(tools.clone()), sessions, server_config(&tier));
 
@@ -113,12 +126,27 @@ async fn stop() {
     drop(ctrl_c().await);
 }
 
+/// Whose tokens are taken, and how a tool gets one for its API.
+struct Upstream {
+    issuer: Issuer,
+    exchange: Option<TokenExchange>,
+    /// Who knows where that API is.
+    api: Option<Arc<OAuthUpstream>>,
+    demo: Option<DemoUpstream>,
+}
+
 /// The upstream that the environment names, or the demo provider in this process.
-async fn upstream(
-    environment: &Environment,
-) -> Result<(Issuer, Option<DemoUpstream>), Box<dyn Error>> {
+async fn upstream(environment: &Environment) -> Result<Upstream, Box<dyn Error>> {
     if let Some(issuer) = environment.upstream_issuer()? {
-        return Ok((issuer, None));
+        let exchange = environment.token_exchange(issuer.clone());
+        let exchange = exchange.map(|exchange| exchange.build()).transpose()?;
+        let api = exchange.is_some().then(|| environment.upstream());
+        return Ok(Upstream {
+            issuer,
+            exchange,
+            api: api.transpose()?.flatten(),
+            demo: None,
+        });
     }
     environment.require_loopback("the built-in demo upstream")?;
     let resource = format!("{}/mcp", environment.public_url());
@@ -134,21 +162,35 @@ async fn upstream(
         "Demo upstream: {} (alice / wonderland, bob / builder)",
         demo.issuer()
     );
-    Ok((Issuer::parse(demo.issuer())?, Some(demo)))
+    let issuer = Issuer::parse(demo.issuer())?;
+    let secret = || ClientSecret::new(demo.client_secret());
+    let exchange = TokenExchange::builder(issuer.clone(), demo.client_id(), secret());
+    let api = OAuthUpstream::with_issuer(demo.issuer(), demo.client_id()).build()?;
+    Ok(Upstream {
+        issuer,
+        exchange: Some(exchange.build()?),
+        api: Some(Arc::new(api)),
+        demo: Some(demo),
+    })
 }
 
-/// One tool that knows who is calling.
+/// Two tools that know who is calling.
 #[derive(Debug, Clone)]
 struct Tools {
+    api: Option<Arc<OAuthUpstream>>,
+    http: ReqwestClient,
     tool_router: ToolRouter<Self>,
 }
 
 #[tool_router]
 impl Tools {
-    fn new() -> Self {
-        Self {
-            tool_router: Self::tool_router(),
-        }
+    fn new(api: Option<Arc<OAuthUpstream>>) -> Result<Self, Box<dyn Error>> {
+        let (http, tool_router) = (ReqwestClient::new()?, Self::tool_router());
+        Ok(Self {
+            api,
+            http,
+            tool_router,
+        })
     }
 
     #[tool(description = "Says who is signed in, through which client and with which scopes")]
@@ -159,6 +201,27 @@ impl Tools {
             "scopes": principal.scopes(),
         })
         .to_string()
+    }
+
+    #[tool(description = "Shows your profile at the provider, asked for with an exchanged token")]
+    async fn upstream_profile(&self, principal: Principal) -> Result<String, String> {
+        self.profile(&principal)
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    async fn profile(&self, principal: &Principal) -> Result<String, Box<dyn Error>> {
+        // Not the host's token, which is for this server alone: one for the API, in return for it.
+        let token = principal.upstream_token().await?;
+        let api = self.api.as_ref().ok_or("no API is known here")?;
+        let request = axum::http::Request::get(api.userinfo_endpoint().await?)
+            .header("authorization", format!("Bearer {}", token.expose()))
+            .body(Default::default())?;
+        let answer = self.http.send(request, 64 * 1024).await?;
+        if !answer.status().is_success() {
+            return Err(format!("the provider answered {}", answer.status()).into());
+        }
+        Ok(String::from_utf8_lossy(answer.body()).into_owned())
     }
 }
 

@@ -21,7 +21,9 @@ const SUBJECT = process.env.INTEROP_USERNAME ?? 'alice';
 const SHORT_TTL_SECONDS = 2;
 const PROTOCOL = { legacy: /^2025-/, modern: /^2026-07-28$/ };
 const CLIENT_LIMIT_MS = 60_000;
-const TOOLS = { remote_dcr: ['whoami', 'upstream_profile'], remote_cimd: ['whoami', 'upstream_profile'], remote_proxy: ['whoami'] };
+const TOOLS = { remote_dcr: ['whoami', 'upstream_profile'], remote_cimd: ['whoami', 'upstream_profile'], remote_proxy: ['whoami', 'upstream_profile'] };
+/** A provider without token exchange gives no token for its API. */
+const toolsOf = (example, provider) => example === 'remote_proxy' && provider ? ['whoami'] : TOOLS[example];
 
 /** What is missing here, not wrong: a skip unless MCP_AUTH_REQUIRE_SERVICES=1. */
 class CannotRun extends Error {}
@@ -130,19 +132,19 @@ async function withProvider(variables, rows) {
   await ended;
 }
 
-/** Rows against one start of an example. Rows are [name, body]; the body gets { example, mcpUrl }. */
-async function against(example, variables, rows, { port } = {}) {
+/** Rows against one start of an example. Rows are [name, body]; the body gets { tools, mcpUrl }. */
+async function against(example, variables, rows, provider = undefined) {
   const wanted = rows.filter(([name]) => name.includes(only));
   if (!wanted.length) return;
   let server, whyNot;
   try {
     if (!programs[example]) throw new CannotRun(`the example ${example} did not build`);
-    server = await start(programs[example], variables, path.join(log, [example, ...Object.keys(variables)].join('-') + '.log'), port);
+    server = await start(programs[example], variables, path.join(log, [example, ...Object.keys(variables)].join('-') + '.log'), provider?.port);
   } catch (error) {
     whyNot = error;
   }
   for (const [name, body] of wanted) {
-    await row(name, () => { if (whyNot) throw whyNot; return body({ example, mcpUrl: server.mcpUrl }); });
+    await row(name, () => { if (whyNot) throw whyNot; return body({ tools: toolsOf(example, provider), mcpUrl: server.mcpUrl }); });
   }
   await server?.stop();
 }
@@ -161,7 +163,7 @@ async function row(name, body) {
 }
 
 /** One client program, from the MCP URL to the tools' results; with `wait`, once more after the token's expiry, or with a step-up. */
-async function drive({ name, command: [program, ...args] }, { example, mcpUrl }, wire, wait = 0, document = undefined) {
+async function drive({ name, command: [program, ...args] }, { tools, mcpUrl }, wire, wait = 0, document = undefined) {
   if (!program || !existsSync(program)) throw new CannotRun(`${name} is not installed`);
   const stepUp = wait === 'step-up';
   const visits = path.join(log, `visits-${randomBytes(6).toString('hex')}`);
@@ -169,13 +171,13 @@ async function drive({ name, command: [program, ...args] }, { example, mcpUrl },
     ...process.env,
     INTEROP_CACHE: cache,
     INTEROP_VISITS: visits,
-    INTEROP_TOOLS: TOOLS[example].join(' '),
+    INTEROP_TOOLS: tools.join(' '),
     ...(document && { INTEROP_CLIENT_DOCUMENT: document })
   };
   try {
     const report = await output(program, [...args, path.join(here, 'browser.mjs'), mcpUrl, wire, ...(wait ? [String(wait)] : [])], env);
     if (!PROTOCOL[wire].test(report.protocol)) throw new Error(`spoke ${report.protocol} where the ${wire} wire was asked for`);
-    for (const tool of [...TOOLS[example], ...(stepUp ? ['whoami_after', 'write_guest_book'] : wait ? ['again'] : [])]) {
+    for (const tool of [...tools, ...(stepUp ? ['whoami_after', 'write_guest_book'] : wait ? ['again'] : [])]) {
       if (!report[tool]?.includes(SUBJECT)) throw new Error(`${tool} does not name ${SUBJECT}: ${report[tool]}`);
     }
     if (stepUp) steppedUp(report);

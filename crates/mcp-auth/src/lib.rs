@@ -94,7 +94,6 @@ mod pages {
         cimd: "docs/tiers/cimd.md",
         dpop: "docs/dpop.md",
         scopes: "docs/scopes.md",
-        token_exchange: "docs/token-exchange.md",
         flows: "docs/flows.md",
         environment: "docs/environment.md",
         hosting: "docs/hosting.md",
@@ -106,6 +105,7 @@ mod pages {
         deployment: "docs/deployment.md",
         observability: "docs/observability.md",
         testing: "docs/testing.md",
+        token_exchange: "docs/token-exchange.md",
         verifiers: "docs/verifiers.md",
     }
 }

@@ -30,6 +30,7 @@ mod counted {
     }
 
     /// How long something takes elsewhere.
+    #[cfg(feature = "authorization-server")]
     pub(crate) async fn timed<T, E>(
         name: &'static str,
         operation: &'static str,
@@ -48,6 +49,7 @@ mod counted {
 mod not_counted {
     pub(crate) const fn token_check(_: &'static str) {}
 
+    #[cfg(feature = "authorization-server")]
     pub(crate) async fn timed<T>(
         _: &'static str,
         _: &'static str,
@@ -58,6 +60,7 @@ mod not_counted {
 }
 
 /// Names of what is timed.
+#[cfg(feature = "authorization-server")]
 pub(crate) const UPSTREAM: &str = "mcp_auth_upstream_seconds";
 #[cfg(feature = "authorization-server")]
 pub(crate) const STORE: &str = "mcp_auth_store_seconds";

@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use http::{HeaderName, HeaderValue, header};
 use serde_json::{Value, json};
 
-use super::{server::Server, token_exchange};
+use super::server::Server;
 
 type Document = ([(HeaderName, HeaderValue); 1], Json<Value>);
 
@@ -59,7 +59,7 @@ pub(super) async fn document(State(server): State<Arc<Server>>) -> Document {
             json!([
                 "authorization_code",
                 "refresh_token",
-                token_exchange::GRANT_TYPE
+                "urn:ietf:params:oauth:grant-type:token-exchange"
             ]),
         );
         member(

@@ -43,7 +43,6 @@ mod records;
 mod revoke;
 mod server;
 mod token;
-mod token_exchange;
 mod userinfo;
 mod users;
 
@@ -273,8 +272,7 @@ impl DemoUpstreamBuilder {
 
     /// Issues tokens for an MCP server: clients register themselves (RFC 7591) or come with a metadata
     /// document, and a token that is asked for with this `resource` (RFC 8707) is a JWT (RFC 9068)
-    /// whose audience it is. The operator's client may exchange such a token for one for the API here
-    /// (RFC 8693), which lives half as long. Where it is the only one, such clients need not name it.
+    /// whose audience it is. Where it is the only one, such clients need not name it.
     #[must_use]
     pub fn with_resource(mut self, resource: &str) -> Self {
         self.resources.push(resource.to_owned());

@@ -4,8 +4,6 @@ use std::{collections::VecDeque, fmt};
 
 use serde::Serialize;
 
-use super::token_exchange;
-
 /// How often each thing happened since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -22,14 +20,14 @@ pub struct Counters {
     pub code_exchanges: u64,
     /// Requests to `/token` with `grant_type=refresh_token`.
     pub refreshes: u64,
-    /// Requests to `/token` for a token exchange.
-    pub token_exchanges: u64,
     /// Times a refresh token came that had been used before.
     pub refresh_reuses: u64,
     /// Requests to `/userinfo`.
     pub userinfo_requests: u64,
     /// Requests to `/revoke`.
     pub revocations: u64,
+    /// Tokens that were given in return for another.
+    pub token_exchanges: u64,
     /// Requests to `/register`.
     pub registrations: u64,
     /// Requests for the discovery documents.
@@ -108,7 +106,6 @@ impl Observed {
         match request.parameter("grant_type") {
             Some("authorization_code") => self.counters.code_exchanges += 1,
             Some("refresh_token") => self.counters.refreshes += 1,
-            Some(token_exchange::GRANT_TYPE) => self.counters.token_exchanges += 1,
             _ => {}
         }
         keep(&mut self.token, request);

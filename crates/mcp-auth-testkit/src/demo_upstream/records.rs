@@ -71,8 +71,6 @@ pub(super) struct Records {
     access_tokens: HashMap<String, (u64, Timestamp)>,
     refresh_tokens: HashMap<String, u64>,
     used_refresh_tokens: HashMap<String, u64>,
-    /// The access tokens that are for the API here, although their family has a resource.
-    exchanged: HashSet<String>,
     families_begun: u64,
     /// What our client may prove itself with beside its secret.
     pub(super) client_keys: Option<serde_json::Value>,
@@ -274,34 +272,30 @@ impl Records {
         token
     }
 
-    /// Keeps an access token that was signed, so that it counts as issued.
-    pub(super) fn keep_access_token(&mut self, token: String, family: u64, until: Timestamp) {
-        self.access_tokens.insert(token, (family, until));
-    }
-
-    /// A token for the API here, in exchange for a live one for an MCP server.
-    pub(super) fn exchange_access_token(
+    /// A token for the API in return for a live one that has an MCP server as its audience. It ends with
+    /// everything of its user, and with nothing else.
+    pub(super) fn exchange_token(
         &mut self,
-        token: &str,
+        subject_token: &str,
         until: Timestamp,
         now: Timestamp,
     ) -> Option<String> {
-        let for_a_server = self.live_access_token(token, now)?.resource.is_some();
-        if !for_a_server || self.exchanged.contains(token) {
-            return None;
-        }
-        let (family, _) = *self.access_tokens.get(token)?;
-        let issued = self.issue_access_token(family, until, now);
-        let known = &self.access_tokens;
-        self.exchanged.retain(|token| known.contains_key(token));
-        self.exchanged.insert(issued.clone());
-        Some(issued)
+        let granted = self.live_access_token(subject_token, now)?;
+        granted.resource.as_ref()?;
+        let granted = Family {
+            client: super::CLIENT_ID.to_owned(),
+            resource: None,
+            ..granted.clone()
+        };
+        self.families_begun += 1;
+        let family = self.families_begun;
+        self.families.insert(family, granted);
+        Some(self.issue_access_token(family, until, now))
     }
 
-    /// The family of a token that the API here takes.
-    pub(super) fn live_api_token(&self, token: &str, now: Timestamp) -> Option<&Family> {
-        let granted = self.live_access_token(token, now)?;
-        (granted.resource.is_none() || self.exchanged.contains(token)).then_some(granted)
+    /// Keeps an access token that was signed, so that it counts as issued.
+    pub(super) fn keep_access_token(&mut self, token: String, family: u64, until: Timestamp) {
+        self.access_tokens.insert(token, (family, until));
     }
 
     pub(super) fn issue_refresh_token(&mut self, family: u64) -> String {

@@ -22,7 +22,6 @@ use super::{
     observed::SeenRequest,
     records::{Exchange, Family, Rotation},
     server::{self, Server},
-    token_exchange,
     users::User,
 };
 
@@ -67,7 +66,7 @@ const TWO_METHODS: Refusal = Refusal {
 };
 
 impl Refusal {
-    pub(super) fn new(code: &'static str, description: &'static str) -> Self {
+    fn new(code: &'static str, description: &'static str) -> Self {
         let status = match code {
             "invalid_client" => StatusCode::UNAUTHORIZED,
             _ => StatusCode::BAD_REQUEST,
@@ -194,9 +193,7 @@ fn respond(
     match server::first(parameters, "grant_type") {
         Some("authorization_code") => exchange(server, faults, &client, parameters),
         Some("refresh_token") => refresh(server, faults, &client, parameters),
-        Some(token_exchange::GRANT_TYPE) if server.records().serves_resources() => {
-            token_exchange::exchange(server, faults, &client, parameters)
-        }
+        Some(TOKEN_EXCHANGE) => token_exchange(server, &client, parameters),
         Some(_) => Err(Refusal::new("unsupported_grant_type", "not offered here")),
         None => Err(Refusal::new("invalid_request", "grant_type is missing")),
     }
@@ -227,6 +224,44 @@ fn exchange(
         Exchange::Refused(reason) => Err(Refusal::new("invalid_grant", reason)),
     }
 }
+
+/// A token for the API here in return for one that a host has for an MCP server (RFC 8693 §2.1). Only
+/// the operator's own client may.
+fn token_exchange(
+    server: &Server,
+    client: &str,
+    parameters: &[(String, String)],
+) -> Result<Response, Refusal> {
+    let parameter = |name| server::first(parameters, name);
+    if client != super::CLIENT_ID {
+        return Err(Refusal::new("unauthorized_client", "not for this client"));
+    }
+    if parameter("subject_token_type") != Some(ACCESS_TOKEN) {
+        return Err(Refusal::new(
+            "invalid_request",
+            "subject_token_type is an access token's",
+        ));
+    }
+    let missing = Refusal::new("invalid_request", "subject_token is missing");
+    let subject_token = parameter("subject_token").ok_or(missing)?;
+    let (now, lifetime) = (server.now(), server.access_token_lifetime);
+    let token = server
+        .records()
+        .exchange_token(subject_token, now.plus(lifetime), now);
+    let token = token.ok_or(Refusal::new(
+        "invalid_grant",
+        "the subject_token is not good",
+    ))?;
+    server.observed().counters.token_exchanges += 1;
+    Ok(Json(json!({
+        "access_token": token, "issued_token_type": ACCESS_TOKEN, "token_type": "Bearer",
+        "expires_in": lifetime.as_secs(), "scope": "openid profile",
+    }))
+    .into_response())
+}
+
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 fn refresh(
     server: &Server,

@@ -27,8 +27,9 @@ pub(super) async fn userinfo(State(server): State<Arc<Server>>, headers: HeaderM
     let now = server.now();
     let records = server.records();
     let user = records
+        .live_access_token(bearer, now)
         // A token for an MCP server is none for the API here.
-        .live_api_token(bearer, now)
+        .filter(|granted| granted.resource.is_none())
         .and_then(|granted| User::named(&granted.user));
     let Some(user) = user else {
         return challenge("Bearer error=\"invalid_token\"");

@@ -1,52 +1,52 @@
-//! The token for the provider's API that the host's token is exchanged for.
+//! A tool's token that is got in return for the host's.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{Principal, UpstreamTokenError, principal::UpstreamTokenSource};
+use super::{UpstreamTokenError, UpstreamTokenSource};
 use crate::{
     oauth::{AccessToken, Timestamp},
     upstream::{ExchangeError, TokenExchange},
 };
 
-/// The host's token, shut in: it can be exchanged and nothing else, and is wiped when it goes.
-#[derive(Debug)]
-struct ToExchange {
+/// Holds the host's token for nothing but its exchange: nothing reads it out.
+pub(crate) struct ExchangedToken {
     exchange: Arc<TokenExchange>,
-    host_token: AccessToken,
+    subject: AccessToken,
     ends: Option<Timestamp>,
 }
 
-impl Principal {
-    /// With upstream tokens in exchange for the one that speaks for it, if its issuer exchanges them.
-    ///
-    /// What another vouches for, such as a service key, is none of that issuer's business.
-    pub(crate) fn exchanging(
-        self,
-        exchange: &Arc<TokenExchange>,
-        host_token: &AccessToken,
+impl ExchangedToken {
+    pub(crate) const fn of(
+        exchange: Arc<TokenExchange>,
+        subject: AccessToken,
+        ends: Option<Timestamp>,
     ) -> Self {
-        if self.issuer() != exchange.issuer().as_str() {
-            return self;
+        Self {
+            exchange,
+            subject,
+            ends,
         }
-        let source = ToExchange {
-            exchange: Arc::clone(exchange),
-            host_token: host_token.clone(),
-            ends: self.expires_at(),
-        };
-        self.with_upstream(Arc::new(source))
     }
 }
 
 #[async_trait]
-impl UpstreamTokenSource for ToExchange {
+impl UpstreamTokenSource for ExchangedToken {
     async fn upstream_token(&self) -> Result<AccessToken, UpstreamTokenError> {
-        let exchanged = self.exchange.exchange(&self.host_token, self.ends).await;
+        let exchanged = self.exchange.exchanged(&self.subject, self.ends).await;
         exchanged.map_err(|error| match error {
-            ExchangeError::Over(_) => UpstreamTokenError::GrantGone,
-            ExchangeError::Away(_) => UpstreamTokenError::Unavailable(Some(error.into())),
-            ExchangeError::Refused(reason) => UpstreamTokenError::NotExchanged(reason),
+            ExchangeError::SubjectGone => UpstreamTokenError::GrantGone,
+            ExchangeError::Refused(reason) => UpstreamTokenError::Refused(reason),
+            ExchangeError::Unavailable(_) => UpstreamTokenError::Unavailable(Some(error.into())),
         })
+    }
+}
+
+impl fmt::Debug for ExchangedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExchangedToken")
+            .field("exchange", &self.exchange)
+            .finish_non_exhaustive()
     }
 }

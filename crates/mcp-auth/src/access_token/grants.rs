@@ -218,6 +218,12 @@ impl Grants {
         }
     }
 
+    /// Whether what vouched for a grant's user still does: an upstream that the operator took away vouches
+    /// for nobody. A client that acts for itself has none, nor has a user whom an enterprise vouches for.
+    pub(super) fn has_its_upstream(&self, grant: &Grant) -> bool {
+        !grant.upstream.is_held() || self.upstreams.of_subject(&grant.subject).is_some()
+    }
+
     /// Where the user of a grant signed in.
     pub(super) fn upstream_of(&self, grant: &Grant) -> Option<Arc<dyn Upstream>> {
         self.upstreams.of_subject(&grant.subject).cloned()
@@ -256,7 +262,9 @@ impl Grants {
         let started = self.cache.epoch(handle);
         let read_at = self.clock.now();
         match self.load(handle).await {
-            Ok(Some(loaded)) if is_redeemed(&loaded.value) => {
+            Ok(Some(loaded))
+                if is_redeemed(&loaded.value) && self.has_its_upstream(&loaded.value) =>
+            {
                 let principal = self.principal(handle, &loaded.value);
                 self.cache
                     .remember(handle, &principal, read_at, loaded.expires_at, started);

@@ -33,6 +33,7 @@ mod verifiers;
 pub(crate) use claims::AccessTokenClaims;
 pub(crate) use dpop::{Asked, CheckedProof, ProofError, ProofTarget};
 pub use dpop::{Dpop, ProofVerifier};
+pub(crate) use exchanged_token::ExchangedToken;
 #[cfg(feature = "authorization-server")]
 pub(crate) use grant::{
     CodeState, DocumentSeen, Grant, GrantHandle, Key, RefreshState, UpstreamState,
@@ -45,7 +46,6 @@ pub use introspection_verifier::{IntrospectionVerifier, IntrospectionVerifierBui
 pub use jwt_verifier::{JwtIssuer, JwtVerifier, JwtVerifierBuilder};
 #[cfg(feature = "authorization-server")]
 pub(crate) use own_tokens::{AccessTokenForm, NotSigned, OwnTokens};
-#[cfg(feature = "authorization-server")]
 pub(crate) use principal::UpstreamTokenSource;
 pub use principal::{Principal, UpstreamTokenError};
 pub use static_tokens::StaticTokens;

@@ -142,14 +142,12 @@ impl Principal {
         self.0.confirmation
     }
 
-    /// A fresh access token of the upstream for this user: the one that their login brought, refreshed
-    /// first if it has to be, or one that the host's token is exchanged for
-    /// ([`TokenExchange`](crate::upstream::TokenExchange)), where the operator set that up.
+    /// A fresh access token of the upstream for this user, refreshed first if it has to be.
     ///
     /// # Errors
     ///
-    /// [`UpstreamTokenError::NotHeld`] on tiers that hold no upstream tokens and exchange none; the other
-    /// variants say whether to try again, to have the user sign in again, or to tell the operator.
+    /// [`UpstreamTokenError::NotHeld`] on tiers that hold no upstream tokens and exchange none; the other variants say
+    /// whether to try again or to have the user sign in again.
     ///
     /// # Security
     ///
@@ -206,19 +204,16 @@ pub(crate) trait UpstreamTokenSource: std::fmt::Debug + Send + Sync {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpstreamTokenError {
-    /// This tier holds none: an upstream token can come only through token exchange here, which is not
-    /// set up, or not for whoever vouches for this principal.
+    /// This tier holds none: an upstream token can come only through token exchange here.
     #[error("this tier holds no upstream tokens")]
     NotHeld,
-    /// The user's grant is gone, here or at the upstream: they must sign in again. Where tokens are
-    /// exchanged, also when the host's own token is over, and the host comes back with a fresh one.
+    /// The user's grant is gone, here or at the upstream: they must sign in again.
     #[error("the upstream grant is gone; the user must sign in again")]
     GrantGone,
+    /// The upstream refuses to give a token for its API; only the operator can mend that.
+    #[error("the upstream refuses the exchange: {0}")]
+    Refused(&'static str),
     /// The upstream or the store is away; the same call will work later.
     #[error("no upstream token right now; try again")]
     Unavailable(#[source] Option<Box<dyn std::error::Error + Send + Sync>>),
-    /// The upstream does not exchange tokens for this server, for this reason: only the operator can mend
-    /// it.
-    #[error("the upstream exchanges no token for this server: {0}")]
-    NotExchanged(&'static str),
 }

@@ -74,6 +74,9 @@ impl Grants {
                 .await
                 .map_err(away)?
                 .ok_or(UpstreamTokenError::GrantGone)?;
+            if !self.has_its_upstream(&loaded.value) {
+                return Err(UpstreamTokenError::GrantGone);
+            }
             let refresh_token = match self.need(&loaded.value.upstream) {
                 Need::Nothing => return Ok(loaded),
                 Need::NewLogin => return Err(UpstreamTokenError::GrantGone),

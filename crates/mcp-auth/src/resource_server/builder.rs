@@ -46,8 +46,8 @@ pub struct ResourceServerBuilder {
     resource_name: Option<String>,
     stream_check: Duration,
     audit: Option<Auditor>,
-    proofs: Option<ProofVerifier>,
     exchange: Option<Arc<TokenExchange>>,
+    proofs: Option<ProofVerifier>,
 }
 
 impl ResourceServerBuilder {
@@ -70,8 +70,8 @@ impl ResourceServerBuilder {
             resource_name: None,
             stream_check: Duration::from_secs(5),
             audit: None,
-            proofs: None,
             exchange: None,
+            proofs: None,
         }
     }
 
@@ -165,6 +165,18 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Lets tools have a token for the issuer's API in return for the host's (RFC 8693):
+    /// [`Principal::upstream_token`](crate::Principal::upstream_token) then answers with it. Off by default.
+    ///
+    /// # Security
+    ///
+    /// Only tokens of the exchange's own issuer are handed to it; a service key or another issuer's token
+    /// never is.
+    pub fn with_token_exchange(mut self, exchange: Arc<TokenExchange>) -> Self {
+        self.exchange = Some(exchange);
+        self
+    }
+
     /// With a record of requests whose token lacked a scope; none by default.
     pub fn with_audit(self, sink: Arc<dyn AuditSink>) -> Self {
         self.with_auditor(Auditor::new(Some(sink), Arc::new(SystemClock)))
@@ -185,26 +197,11 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// With tokens for the provider's API behind
-    /// [`Principal::upstream_token`](crate::Principal::upstream_token), got in exchange for those that hosts
-    /// send; off by default.
-    ///
-    /// # Security
-    ///
-    /// A tool cannot read the host's token with this either: it is shut in, can only be exchanged at its
-    /// own issuer, and is wiped from memory with the principal. A tool gets what the exchange is set up
-    /// for, for whoever calls it; see [`TokenExchange`].
-    pub fn with_token_exchange(mut self, exchange: Arc<TokenExchange>) -> Self {
-        self.exchange = Some(exchange);
-        self
-    }
-
     /// Checks everything and makes the resource server.
     ///
     /// # Errors
     ///
-    /// When the path, an origin, a scope or the credential header cannot be used, or tokens of another
-    /// issuer would be exchanged than those that are accepted.
+    /// When the path, an origin, a scope or the credential header cannot be used.
     pub fn build(self) -> Result<ResourceServer, BuildError> {
         let resource = resource_at(&self.public_url, &self.path)?;
         if self.required_scopes.iter().any(is_offline_access) {
@@ -215,16 +212,6 @@ impl ResourceServerBuilder {
         }
         if let Some(operations) = &self.operations {
             operations.check()?;
-        }
-        let issuers = self.verifier.issuers();
-        if let Some(exchange) = &self.exchange
-            && !issuers.is_empty()
-            && !issuers.contains(&exchange.issuer().as_str())
-        {
-            return Err(BuildError::argument(
-                "token exchange",
-                "exchanges the tokens of an issuer whose tokens are not accepted here",
-            ));
         }
         let credential_header = check_credential_header(self.credential_header)?;
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
@@ -260,9 +247,9 @@ impl ResourceServerBuilder {
                 .proofs
                 .map(|proofs| Proofs::new(proofs, &resource))
                 .transpose()?,
-            exchange: self.exchange,
             sessions: SessionBinding::new(sealer, &resource),
             correlation: CorrelationIds::new(&*random),
+            exchange: self.exchange,
             audit: self
                 .audit
                 .unwrap_or_else(|| Auditor::new(None, Arc::new(SystemClock))),

@@ -14,12 +14,12 @@
 //! | 9 | the scopes are enough | 403 |
 //! | 10 | its proof, if it came with one, was not used before | 401, 503 |
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
     HeaderMap, Method, Request, Response, StatusCode,
-    header::{AUTHORIZATION, PROXY_AUTHORIZATION},
+    header::{AUTHORIZATION, CONTENT_ENCODING, PROXY_AUTHORIZATION},
 };
 use http_body::Body;
 
@@ -34,11 +34,11 @@ use super::{
     watch,
 };
 use crate::{
-    access_token::{CheckedProof, Principal, VerifyError},
+    access_token::{CheckedProof, ExchangedToken, Principal, VerifyError},
     audit::AuditAction,
     metering,
     net::{Causes, ResponseBody, collect},
-    oauth::Scopes,
+    oauth::{AccessToken, Scopes},
 };
 
 /// A request that passed checks 1 to 3: what it needs from here on.
@@ -157,12 +157,16 @@ impl Arrival {
     /// Checks 4 to 6.
     pub(super) fn verify_and_read<B>(
         &self,
+        headers: &HeaderMap,
         body: B,
     ) -> impl Future<Output = Result<Verified, Refusal>> + Send + use<B>
     where
         B: Body + Send,
         B::Data: Send,
     {
+        let encoded = headers
+            .get(CONTENT_ENCODING)
+            .is_some_and(|encoding| encoding != "identity");
         let now = self.verify_now();
         let verify = now.is_none().then(|| self.verify());
         let most = self.server.0.max_body;
@@ -172,6 +176,10 @@ impl Arrival {
                 (None, Some(verify)) => verify.await?,
                 (None, None) => return Err(Refusal::InvalidToken("not verified")),
             };
+            if encoded {
+                // Whoever decodes it behind us would see another body than we decide on.
+                return Err(Refusal::MalformedMessage("the body is encoded"));
+            }
             let body = collect(body, most, BODY_DEADLINE).await;
             verified.body = Some(body.map_err(|status| match status {
                 StatusCode::PAYLOAD_TOO_LARGE => Refusal::BodyTooLarge,
@@ -207,11 +215,8 @@ impl Arrival {
                 if let Some(body) = body {
                     *request.body_mut() = body.into();
                 }
-                let seen = match &server.0.exchange {
-                    Some(exchange) => principal.clone().exchanging(exchange, &credential.token),
-                    None => principal.clone(),
-                };
-                request.extensions_mut().insert(seen);
+                let principal = server.with_exchange(principal, &credential.token);
+                request.extensions_mut().insert(principal.clone());
                 let admitted = Admitted {
                     server,
                     origin,
@@ -277,6 +282,20 @@ impl Admitted {
     }
 }
 
+impl ResourceServer {
+    /// Whoever has a token of the exchange's issuer can have another in return.
+    fn with_exchange(&self, principal: Principal, token: &AccessToken) -> Principal {
+        match &self.0.exchange {
+            Some(exchange) if principal.issuer() == exchange.issuer().as_str() => {
+                let ends = principal.expires_at();
+                let exchanged = ExchangedToken::of(Arc::clone(exchange), token.clone(), ends);
+                principal.with_upstream(Arc::new(exchanged))
+            }
+            _ => principal,
+        }
+    }
+}
+
 fn examine<B>(
     server: &ResourceServer,
     verified: Result<Verified, Refusal>,
@@ -311,6 +330,9 @@ fn examine<B>(
     Ok(verified)
 }
 
+/// Operations in one body; each is looked up in the policy.
+const MAX_OPERATIONS: usize = 1000;
+
 /// The scopes that all messages of a body need together.
 fn needed(server: &ResourceServer, headers: &HeaderMap, body: &[u8]) -> Result<Scopes, Refusal> {
     let messages = operations::read(body).map_err(|malformed| match malformed {
@@ -321,6 +343,9 @@ fn needed(server: &ResourceServer, headers: &HeaderMap, body: &[u8]) -> Result<S
         return Err(Refusal::HeaderMismatch);
     }
     let operations = messages.iter().flat_map(|message| &message.operations);
+    if operations.clone().nth(MAX_OPERATIONS).is_some() {
+        return Err(Refusal::MalformedMessage("it asks for too much at once"));
+    }
     let needed = operations.flat_map(|operation| {
         let scopes = server.needed_scopes(&operation.method, operation.name.as_deref());
         scopes.iter().cloned().collect::<Vec<_>>()

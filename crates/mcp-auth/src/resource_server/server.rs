@@ -40,14 +40,13 @@ pub(super) struct Settings {
     pub(super) sessions: SessionBinding,
     pub(super) correlation: CorrelationIds,
     pub(super) audit: Auditor,
+    pub(super) exchange: Option<Arc<TokenExchange>>,
     pub(super) metadata: Option<Bytes>,
     pub(super) stream_check: Duration,
     #[cfg(all(feature = "authorization-server", feature = "rmcp"))]
     pub(super) session_records: Option<SessionRecords>,
     /// Where tokens may be bound to keys.
     pub(super) proofs: Option<Proofs>,
-    /// Where tools get tokens in exchange for the host's.
-    pub(super) exchange: Option<Arc<TokenExchange>>,
 }
 
 impl ResourceServer {

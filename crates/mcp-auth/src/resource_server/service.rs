@@ -66,7 +66,7 @@ impl ResourceServer {
         };
         if arrival.reads_body(request.method()) {
             let body = mem::replace(request.body_mut(), Bytes::new().into());
-            let verify = Box::pin(arrival.verify_and_read(body));
+            let verify = Box::pin(arrival.verify_and_read(request.headers(), body));
             return ResponseFuture::verifying(verify, arrival, request, inner);
         }
         if let Some(verified) = arrival.verify_now() {

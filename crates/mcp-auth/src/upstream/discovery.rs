@@ -80,7 +80,14 @@ impl IssuerDocument {
     /// An endpoint that it names, if the way there is secure.
     pub(crate) fn endpoint(&self, member: &str) -> Option<&str> {
         let endpoint = self.0.get(member).and_then(Value::as_str);
-        endpoint.filter(|endpoint| is_secure(endpoint))
+        endpoint.filter(|endpoint| self.may_name(endpoint))
+    }
+
+    /// An issuer on the network leads nobody to this machine (RFC 8414 §6.1).
+    pub(crate) fn may_name(&self, endpoint: &str) -> bool {
+        let issuer = self.0.get("issuer").and_then(Value::as_str);
+        let on_network = issuer.is_none_or(|issuer| issuer.starts_with("https:"));
+        is_secure(endpoint) && (!on_network || endpoint.starts_with("https:"))
     }
 
     /// All of it.
@@ -115,7 +122,7 @@ fn endpoints(document: &IssuerDocument, openid: bool) -> Result<UpstreamEndpoint
     let all_secure = asked
         .into_iter()
         .chain(named.into_iter().flatten())
-        .all(|endpoint| is_secure(endpoint));
+        .all(|endpoint| document.may_name(endpoint));
     if !all_secure {
         return Err(UpstreamError::Refused(
             "its metadata names an endpoint without https",
@@ -130,7 +137,7 @@ fn endpoints(document: &IssuerDocument, openid: bool) -> Result<UpstreamEndpoint
         publishes_keys,
         revocation: metadata
             .revocation_endpoint
-            .filter(|endpoint| is_secure(endpoint)),
+            .filter(|endpoint| document.may_name(endpoint)),
     })
 }
 
@@ -211,5 +218,29 @@ mod tests {
         assert!(read(None, keys, true));
         assert!(!read(None, keys, false) && !read(None, None, true));
         assert!(!read(None, Some("http://h.example/k"), true));
+    }
+
+    // RS-68
+    #[test]
+    fn an_issuer_on_the_network_leads_nobody_to_this_machine() {
+        let document = |issuer: &str| {
+            let parsed = Issuer::parse(issuer).unwrap();
+            let text = serde_json::json!({ "issuer": issuer }).to_string();
+            IssuerDocument::parse(text.as_bytes(), &parsed).unwrap()
+        };
+        let (network, local) = (
+            document("https://h.example"),
+            document("http://127.0.0.1:1"),
+        );
+        for (endpoint, from_network, from_here) in [
+            ("https://h.example/jwks", true, true),
+            ("http://127.0.0.1:2/jwks", false, true),
+            ("http://localhost/jwks", false, true),
+            ("http://h.example/jwks", false, false),
+            ("file:///etc/passwd", false, false),
+        ] {
+            assert_eq!(network.may_name(endpoint), from_network, "{endpoint}");
+            assert_eq!(local.may_name(endpoint), from_here, "{endpoint}");
+        }
     }
 }

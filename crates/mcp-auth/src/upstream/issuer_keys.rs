@@ -43,7 +43,21 @@ enum Place {
 #[derive(Debug, Default)]
 struct State {
     known: Option<KnownKeys>,
+    /// What was asked for and was not there at the last reading.
+    absent: Vec<Box<str>>,
     tried_at: Option<Timestamp>,
+}
+
+impl State {
+    fn miss(&mut self, kid: &str) {
+        if self.absent.len() < MAX_ABSENT && kid.len() <= MAX_KID && !self.is_absent(kid) {
+            self.absent.push(kid.into());
+        }
+    }
+
+    fn is_absent(&self, kid: &str) -> bool {
+        self.absent.iter().any(|absent| **absent == *kid)
+    }
 }
 
 /// A key set and when it was read.
@@ -73,6 +87,11 @@ const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 const MAX_STALE: Duration = Duration::from_secs(24 * 3600);
 /// Between two readings, whatever tokens come.
 const INTERVAL: Duration = Duration::from_secs(30);
+/// How far an issuer's clock may differ from ours.
+const SKEW: Duration = Duration::from_secs(60);
+/// Names of missing keys that are remembered, and how long one may be.
+const MAX_ABSENT: usize = 64;
+const MAX_KID: usize = 256;
 const DEADLINE: Duration = Duration::from_secs(8);
 const MAX_DOCUMENT: usize = 512 * 1024;
 
@@ -151,9 +170,14 @@ impl IssuerKeys {
             return Ok(known);
         }
         let is_new = before.is_none_or(|before| !Arc::ptr_eq(&before.set, &known.set));
-        // A key is published before it is used: what was issued before the reading is under none.
-        let had_to_be_there = issued_at.is_some_and(|issued| issued <= known.read_at);
-        if is_new || had_to_be_there || self.are_given() {
+        let kid = kid.unwrap_or_default();
+        if is_new {
+            self.state().miss(kid);
+        }
+        // A key is published before it is used, so what was issued well before the reading is under none;
+        // the issuer's clock may differ from ours.
+        let had_to_be_there = issued_at.is_some_and(|at| at.plus(SKEW) <= known.read_at);
+        if is_new || had_to_be_there || self.are_given() || self.state().is_absent(kid) {
             return Err(KeysError::Unknown);
         }
         Err(self.unavailable(read.err()))
@@ -178,10 +202,12 @@ impl IssuerKeys {
         match read.unwrap_or(Err(UpstreamError::Outage("its keys take too long"))) {
             Ok(set) => {
                 tracing::info!(event = "keys_read", place = self.place.name());
-                self.state().known = Some(KnownKeys {
+                let mut state = self.state();
+                state.known = Some(KnownKeys {
                     set: Arc::new(set),
                     read_at: self.clock.now(),
                 });
+                state.absent.clear();
                 Ok(())
             }
             Err(error) => {

@@ -9,7 +9,6 @@ mod extra_parameters;
 mod id_token;
 mod identity;
 mod issuer_keys;
-mod lifetime;
 #[cfg(feature = "authorization-server")]
 mod oauth_upstream;
 #[cfg(feature = "authorization-server")]

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use super::lifetime::{Lifetime, lifetime};
+/// No token lives longer than this for us, whatever the upstream says.
+const MAX_LIFETIME: u64 = 365 * 24 * 3600;
 
 /// A token answer as providers really send it (RFC 6749 §5.1).
 #[derive(Debug, Deserialize, Serialize)]
@@ -47,6 +48,26 @@ fn scopes<'de, D: serde::Deserializer<'de>>(
     let words = texts.iter().flat_map(|text| text.split([' ', ',']));
     let words = words.filter(|word| !word.is_empty());
     Ok(Some(words.map(str::to_owned).collect()))
+}
+
+/// Seconds; clamped to a year.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Lifetime(pub(super) u64);
+
+/// A number, or a number in a string; what is neither, or is not positive, is not told.
+fn lifetime<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Lifetime>, D::Error> {
+    let told = match Value::deserialize(deserializer)? {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse::<f64>().ok(),
+        _ => None,
+    };
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    // within bounds by the filter
+    Ok(told
+        .filter(|seconds| *seconds >= 1.0)
+        .map(|seconds| Lifetime((seconds as u64).min(MAX_LIFETIME))))
 }
 
 /// Only a bearer token is of use to us, whatever its spelling.
@@ -132,7 +153,6 @@ pub(super) fn is_an_error(body: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::lifetime::MAX_LIFETIME;
 
     #[test]
     fn an_error_is_one_whatever_its_status() {

@@ -16,8 +16,7 @@ use zeroize::Zeroizing;
 
 use super::{
     OAuthUpstream, UpstreamError, UpstreamTokens,
-    lifetime::Lifetime,
-    token_answer::{IdToken, UpstreamTokenResponse, as_json, is_an_error},
+    token_answer::{IdToken, Lifetime, UpstreamTokenResponse, as_json, is_an_error},
 };
 use crate::{
     net::{HttpClient, HttpError},

@@ -24,12 +24,14 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tower::ServiceExt;
 
+use crate::rig::hash;
+
 /// A server behind the tier, and its provider.
-struct Proxied {
-    url: String,
-    clock: MovingClock,
-    upstream: DemoUpstream,
-    http: reqwest::Client,
+pub struct Proxied {
+    pub url: String,
+    pub clock: MovingClock,
+    pub upstream: DemoUpstream,
+    pub http: reqwest::Client,
     serving: JoinHandle<()>,
 }
 
@@ -40,11 +42,18 @@ impl Drop for Proxied {
 }
 
 impl Proxied {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         Self::with(|builder| builder).await
     }
 
     async fn with(tune: impl FnOnce(DcrProxyBuilder) -> DcrProxyBuilder) -> Self {
+        Self::tuned(|builder, _, _| tune(builder)).await
+    }
+
+    /// With a change that needs to know the provider and the clock.
+    pub async fn tuned(
+        tune: impl FnOnce(DcrProxyBuilder, &DemoUpstream, &MovingClock) -> DcrProxyBuilder,
+    ) -> Self {
         let clock = MovingClock::starting_now();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -59,7 +68,7 @@ impl Proxied {
         let builder = DcrProxy::builder(PublicUrl::parse(&url).unwrap(), issuer)
             .with_required_scopes(Scopes::parse("mcp:tools").unwrap())
             .with_clock(Arc::new(clock.clone()));
-        let tier = tune(builder).discover().await.unwrap();
+        let tier = tune(builder, &upstream, &clock).discover().await.unwrap();
         let app = Router::new().fallback_service(tier.protect(tower::service_fn(whoami)));
         let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -72,7 +81,7 @@ impl Proxied {
         }
     }
 
-    fn host(&self) -> ScriptedHost {
+    pub fn host(&self) -> ScriptedHost {
         let browser = Browser::new()
             .with_clock(Arc::new(self.clock.clone()))
             .with_user("alice", "wonderland");
@@ -81,12 +90,12 @@ impl Proxied {
             .with_browser(browser)
     }
 
-    async fn sign_in(&self) -> SignedIn {
+    pub async fn sign_in(&self) -> SignedIn {
         self.host().sign_in().await.unwrap()
     }
 
     /// Status, challenge and body of an answer of the MCP endpoint.
-    async fn call(&self, token: &str) -> (u16, String, Value) {
+    pub async fn call(&self, token: &str) -> (u16, String, Value) {
         let request = self.http.post(format!("{}/mcp", self.url));
         let answer = request.bearer_auth(token).send().await.unwrap();
         let challenge = answer.headers().get("www-authenticate");
@@ -147,12 +156,14 @@ impl Proxied {
 async fn whoami(request: Request) -> Result<Response, Infallible> {
     let principal = request.extensions().get::<Principal>().cloned().unwrap();
     let held = principal.upstream_token().await;
+    let exchanged = held.as_ref().ok().map(|token| hash(token.expose()));
     Ok(Json(json!({
         "issuer": principal.issuer(),
         "subject": principal.subject(),
         "client": principal.client().map(|client| client.as_str().to_owned()),
         "scopes": principal.scopes().to_string(),
         "upstream": held.map_err(|error| error.to_string()).err(),
+        "exchanged": exchanged,
         "credential": request.headers().contains_key("authorization"),
     }))
     .into_response())
@@ -496,7 +507,7 @@ async fn metadata_of_another_issuer_or_none_stops_the_start() {
     assert!(another.contains("names another issuer"), "{another}");
     let insecure =
         said(|metadata, _| metadata["jwks_uri"] = json!("http://keys.example/jwks")).await;
-    assert!(insecure.contains("must be https"), "{insecure}");
+    assert!(insecure.contains("read securely"), "{insecure}");
     let nobody = Issuer::parse("http://127.0.0.1:1").unwrap();
     let public_url = PublicUrl::parse("https://mcp.example").unwrap();
     let said = DcrProxy::builder(public_url, nobody).discover().await;
@@ -618,4 +629,23 @@ async fn a_service_key_comes_in_beside_the_provider_s_tokens() {
     let (status, _, told) = server.call(signed_in.tokens.access_token.expose()).await;
     assert_eq!((status, &told["subject"]), (200, &json!("user-alice")));
     assert_eq!(server.call("another-key-also-long").await.0, 401);
+}
+
+/// PX-25, GRW-03.
+#[tokio::test]
+async fn registrations_of_strangers_are_handed_on_a_few_at_a_time() {
+    let relayed = ["https://host.example/cb"];
+    let server = Proxied::with(|builder| builder.relay_registration(relayed)).await;
+    let good = registration(&["https://host.example/cb"]);
+    for _ in 0..60 {
+        assert_eq!(server.register(&good).await.0, 201);
+    }
+    let (status, answer) = server.register(&good).await;
+    assert_eq!(
+        (status, &answer["error"]),
+        (429, &json!("temporarily_unavailable"))
+    );
+    assert_eq!(server.upstream.counters().registrations, 60);
+    server.clock.advance(Duration::from_secs(60));
+    assert_eq!(server.register(&good).await.0, 201);
 }

@@ -1,6 +1,7 @@
 //! `DcrShim` as it runs: real HTTP in front, the demo upstream behind, several instances on one store.
 
 #![allow(
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -12,6 +13,7 @@ mod audit;
 mod clock_jumps;
 mod corrupt_records;
 mod dcr_proxy;
+mod exchanging_server;
 mod grant_administration;
 mod instances;
 mod key_rotation;
@@ -24,7 +26,6 @@ mod rig;
 mod several_upstreams;
 mod store_faults;
 mod token_exchange;
-mod token_exchange_forms;
 mod upstream_claims;
 mod upstream_client;
 mod upstream_faults;

@@ -14,7 +14,7 @@ use mcp_auth_testkit::{
     scripted_host::{Authorization, Discovery, Registration},
 };
 
-use crate::rig::{Rig, Session};
+use crate::rig::{Rig, Session, assert_invalid_grant};
 
 /// A rig whose server has a second upstream, `second`.
 struct Two {
@@ -263,4 +263,32 @@ async fn upstreams_that_could_be_mixed_up_are_not_built() {
     assert!(said(path).contains("is an endpoint of the authorization server"));
     let fine = builder().with_further_upstream("b", upstream("b")).build();
     assert!(fine.is_ok_and(|tier| tier.resource("/mcp").is_some()));
+}
+
+/// PX-10, PX-20. An operator who takes an upstream away lets nobody in whom only it vouched for.
+#[tokio::test]
+async fn grants_of_an_upstream_that_was_taken_away_open_nothing() {
+    let mut two = Two::start().await;
+    let at_second = two.sign_in_at("second").await;
+    let at_main = two.sign_in_at("main").await;
+    two.rig.redeploy(0, |builder| builder);
+    assert_eq!(
+        two.rig.whoami(&at_main.tokens.access_token).await.status,
+        200
+    );
+    assert_eq!(
+        two.rig.whoami(&at_second.tokens.access_token).await.status,
+        401
+    );
+    assert_invalid_grant(&at_second.refresh().await);
+    assert!(at_main.refresh().await.granted().is_ok());
+    // Nothing was thrown away: put back, it vouches again.
+    let upstream = Arc::new(client(&two.second, "second", &two.rig));
+    two.rig.redeploy(0, |builder| {
+        builder.with_further_upstream("second", upstream)
+    });
+    assert_eq!(
+        two.rig.whoami(&at_second.tokens.access_token).await.status,
+        200
+    );
 }

@@ -181,7 +181,7 @@ async fn nobody_vouches_under_the_name_of_another() {
     assert_eq!(server(vec![named]).call("t").await.0, invalid_token());
 }
 
-/// STK-03.
+/// RS-13.
 #[test]
 fn a_static_token_that_could_be_guessed_is_refused() {
     let nightly = || principal(StaticTokens::ISSUER, "nightly");

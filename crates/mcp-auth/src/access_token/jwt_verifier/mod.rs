@@ -114,6 +114,10 @@ impl JwtVerifier {
             ));
         }
         let issued_at = claim.issued_at();
+        let latest = self.clock.now().plus(self.leeway);
+        if issued_at.is_some_and(|issued| latest < issued) {
+            return Err(Invalid("issued in the future"));
+        }
         Ok(Presented {
             compact,
             index,

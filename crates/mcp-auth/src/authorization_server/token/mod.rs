@@ -272,8 +272,8 @@ impl From<UpstreamTokenError> for TokenError {
         match error {
             UpstreamTokenError::GrantGone => Self::invalid_grant("the upstream's grant is gone"),
             UpstreamTokenError::Unavailable(_)
-            | UpstreamTokenError::NotHeld
-            | UpstreamTokenError::NotExchanged(_) => Self::Upstream,
+            | UpstreamTokenError::Refused(_)
+            | UpstreamTokenError::NotHeld => Self::Upstream,
         }
     }
 }

@@ -11,13 +11,13 @@ use crate::{
     audit::AuditSink,
     net::{HttpClient, default_http_client},
     oauth::{
-        AuthorizationServerMetadata, ClientSecret, Clock, Issuer, PublicUrl, RedirectUri,
-        ResourceIdentifier, Scopes, SystemClock,
+        ClientSecret, Clock, Issuer, PublicUrl, RedirectUri, ResourceIdentifier, Scopes,
+        SystemClock,
     },
     resource_server::{
         OperationScopes, ResourceServer, ResourceServerBuilder, ResourceServers, ScopeHierarchy,
     },
-    upstream::{IssuerDocument, TokenExchange, UpstreamError, is_secure},
+    upstream::{IssuerDocument, TokenExchange, UpstreamError},
 };
 
 /// Sets up a [`DcrProxy`].
@@ -33,6 +33,7 @@ pub struct DcrProxyBuilder {
     hierarchy: ScopeHierarchy,
     operations: Option<OperationScopes>,
     audit: Option<Arc<dyn AuditSink>>,
+    exchange: Option<Arc<TokenExchange>>,
     allowed_origins: Vec<String>,
     relayed: Option<Vec<String>>,
     plain_jwts: bool,
@@ -40,7 +41,6 @@ pub struct DcrProxyBuilder {
     introspection: Option<(String, ClientSecret)>,
     further_verifiers: Vec<Arc<dyn TokenVerifier>>,
     http: Option<Arc<dyn HttpClient>>,
-    exchange: Option<Arc<TokenExchange>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -56,6 +56,7 @@ impl DcrProxyBuilder {
             hierarchy: ScopeHierarchy::none(),
             operations: None,
             audit: None,
+            exchange: None,
             allowed_origins: Vec::new(),
             relayed: None,
             plain_jwts: false,
@@ -63,7 +64,6 @@ impl DcrProxyBuilder {
             introspection: None,
             further_verifiers: Vec::new(),
             http: None,
-            exchange: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -160,6 +160,13 @@ impl DcrProxyBuilder {
         self
     }
 
+    /// Lets tools have a token for the provider's API in return for the host's (RFC 8693): see
+    /// [`ResourceServerBuilder::with_token_exchange`]. Off by default.
+    pub fn with_token_exchange(mut self, exchange: Arc<TokenExchange>) -> Self {
+        self.exchange = Some(exchange);
+        self
+    }
+
     /// Asks the provider about each token (RFC 7662), as this client of its, in place of checking
     /// signatures: for opaque tokens. Its metadata has to name an introspection endpoint.
     pub fn with_introspection(
@@ -200,17 +207,6 @@ impl DcrProxyBuilder {
         self
     }
 
-    /// With tokens for the provider's API for tools, in exchange for those that hosts send: see
-    /// [`ResourceServerBuilder::with_token_exchange`]. Off by default.
-    ///
-    /// # Security
-    ///
-    /// What a tool gets acts for whoever calls it at the API: name the narrowest audience and scopes.
-    pub fn with_token_exchange(mut self, exchange: Arc<TokenExchange>) -> Self {
-        self.exchange = Some(exchange);
-        self
-    }
-
     /// With another HTTP client than the built-in one.
     pub fn with_http_client(mut self, http: Arc<dyn HttpClient>) -> Self {
         self.http = Some(http);
@@ -238,7 +234,7 @@ impl DcrProxyBuilder {
         let document = read.map_err(|error| self.no_metadata(&error))?;
         let metadata = document.metadata();
         let metadata = metadata.map_err(|error| self.no_metadata(&error))?;
-        let mut verifier = self.verifier(&document, &metadata, &http)?;
+        let mut verifier = self.verifier(&document, &http)?;
         if !self.further_verifiers.is_empty() {
             let mut all = vec![verifier];
             all.append(&mut self.further_verifiers);
@@ -253,7 +249,7 @@ impl DcrProxyBuilder {
         let resources: Vec<&ResourceIdentifier> =
             servers.iter().map(ResourceServer::resource).collect();
         requirements::check(&metadata, &resources)?;
-        let relay = self.relay(&metadata, http)?;
+        let relay = self.relay(&document, http)?;
         let mirror = Mirror::new(document.into_members(), &self.public_url, relay)?;
         Ok(DcrProxy {
             servers,
@@ -272,7 +268,6 @@ impl DcrProxyBuilder {
     fn verifier(
         &mut self,
         document: &IssuerDocument,
-        metadata: &AuthorizationServerMetadata,
         http: &Arc<dyn HttpClient>,
     ) -> Result<Arc<dyn TokenVerifier>, BuildError> {
         if let Some(verifier) = self.verifier.take() {
@@ -291,13 +286,13 @@ impl DcrProxyBuilder {
                 .build()?;
             return Ok(Arc::new(verifier));
         }
-        let Some(jwks_uri) = &metadata.jwks_uri else {
+        let Some(jwks_uri) = document.endpoint("jwks_uri") else {
             return Err(BuildError::missing(
                 "introspection client",
-                "the upstream publishes no keys (jwks_uri), so its tokens can only be introspected (RFC 7662): say as which client (with_introspection), or use DcrShim",
+                "the upstream publishes no keys where they can be read securely (jwks_uri), so its tokens can only be introspected (RFC 7662): say as which client (with_introspection), or use DcrShim",
             ));
         };
-        let mut issuer = JwtIssuer::with_jwks_uri(self.issuer.clone(), jwks_uri.as_str());
+        let mut issuer = JwtIssuer::with_jwks_uri(self.issuer.clone(), jwks_uri);
         if self.plain_jwts {
             issuer = issuer.with_plain_jwts();
         }
@@ -320,12 +315,12 @@ impl DcrProxyBuilder {
             Some(sink) => server.with_audit(Arc::clone(sink)),
             None => server,
         };
-        let server = match &self.operations {
-            Some(operations) => server.with_operation_scopes(operations.clone()),
-            None => server,
-        };
         let server = match &self.exchange {
             Some(exchange) => server.with_token_exchange(Arc::clone(exchange)),
+            None => server,
+        };
+        let server = match &self.operations {
+            Some(operations) => server.with_operation_scopes(operations.clone()),
             None => server,
         };
         server
@@ -339,7 +334,7 @@ impl DcrProxyBuilder {
 
     fn relay(
         &self,
-        metadata: &AuthorizationServerMetadata,
+        document: &IssuerDocument,
         http: Arc<dyn HttpClient>,
     ) -> Result<Option<RegistrationRelay>, BuildError> {
         const ARGUMENT: &str = "relayed redirect URIs";
@@ -354,8 +349,8 @@ impl DcrProxyBuilder {
         }
         let parsed: Result<Vec<_>, _> = relayed.iter().map(|uri| RedirectUri::parse(uri)).collect();
         let allowed = parsed.map_err(|error| BuildError::argument(ARGUMENT, error.to_string()))?;
-        let endpoint = metadata.registration_endpoint.clone();
-        let Some(endpoint) = endpoint.filter(|endpoint| is_secure(endpoint)) else {
+        let endpoint = document.endpoint("registration_endpoint");
+        let Some(endpoint) = endpoint.map(str::to_owned) else {
             return Err(BuildError::argument(
                 ARGUMENT,
                 "the upstream has no registration endpoint with https to hand anything on to: leave them out",

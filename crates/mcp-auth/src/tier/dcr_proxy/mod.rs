@@ -33,7 +33,7 @@ use crate::{
 /// ```
 ///
 /// Nothing is kept here: no client, no grant, no token. A tool gets a token for the provider's API by
-/// token exchange only ([`DcrProxyBuilder::with_token_exchange`]).
+/// token exchange only.
 ///
 /// # Security
 ///

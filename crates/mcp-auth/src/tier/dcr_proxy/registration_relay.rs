@@ -20,12 +20,17 @@ pub(super) struct RegistrationRelay {
     endpoint: String,
     allowed: Vec<RedirectUri>,
     http: Arc<dyn HttpClient>,
-    callers: Arc<Visits<IpAddr>>,
+    /// By network; callers whose address is not known count as one.
+    callers: Arc<Visits<Option<IpAddr>>>,
+    all: Arc<Visits<()>>,
 }
 
 /// Of one network a minute, as for a registration of our own.
 const PER_MINUTE: u32 = 60;
 const AT_ONCE: u32 = 8;
+/// Of all networks together: the provider sees all of them come from us.
+const ALL_PER_MINUTE: u32 = 300;
+const ALL_AT_ONCE: u32 = 32;
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// What a client may say about itself here (RFC 7591 §2). What names a key or a URL to fetch, or is a
@@ -57,14 +62,16 @@ impl RegistrationRelay {
             endpoint,
             allowed,
             http,
-            callers: Visits::new(PER_MINUTE, AT_ONCE, clock),
+            callers: Visits::new(PER_MINUTE, AT_ONCE, Arc::clone(&clock)),
+            all: Visits::new(ALL_PER_MINUTE, ALL_AT_ONCE, clock),
         }
     }
 
     pub(super) async fn register(&self, request: &Request<Bytes>) -> Response<Bytes> {
-        let caller = request.extensions().get::<ClientAddress>().copied();
-        let visit = caller.map(|caller| self.callers.enter(caller.network()));
-        if visit.as_ref().is_some_and(Option::is_none) {
+        let caller = request.extensions().get::<ClientAddress>();
+        let of_caller = self.callers.enter(caller.map(|caller| caller.network()));
+        let of_all = of_caller.as_ref().and_then(|_| self.all.enter(()));
+        if of_all.is_none() {
             return refusal(
                 OAuthErrorCode::TemporarilyUnavailable,
                 StatusCode::TOO_MANY_REQUESTS,

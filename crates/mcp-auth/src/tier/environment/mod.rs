@@ -12,7 +12,7 @@ use crate::{
     net::TrustedProxies,
     oauth::{ClientSecret, Issuer, PublicUrl, Scopes},
     store::{KeyRing, StoreUrl},
-    upstream::{OAuthUpstream, OAuthUpstreamBuilder},
+    upstream::{OAuthUpstream, OAuthUpstreamBuilder, TokenExchange, TokenExchangeBuilder},
 };
 
 /// What the variables of `docs/environment.md` say, parsed.
@@ -231,6 +231,18 @@ impl Environment {
             "UPSTREAM_ISSUER",
             "hosts sign in at the upstream itself here and find it by its metadata: an upstream without one needs DcrShim (remote_dcr)",
         ))
+    }
+
+    /// The exchange of hosts' tokens at the upstream, as our client there, for a tier whose tokens are the
+    /// upstream's own; none unless both the client and its secret are set.
+    #[must_use]
+    pub fn token_exchange(&self, issuer: Issuer) -> Option<TokenExchangeBuilder> {
+        let upstream = self.upstream.as_ref()?;
+        let (id, secret) = (
+            upstream.client_id.as_ref()?,
+            upstream.client_secret.as_ref()?,
+        );
+        Some(TokenExchange::builder(issuer, id, secret.clone()))
     }
 
     /// The first variable that is set and means something to our own authorization server alone.

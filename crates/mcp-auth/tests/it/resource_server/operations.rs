@@ -448,3 +448,35 @@ async fn static_keys_have_the_scopes_that_they_are_given() {
     let unknown = builder().with_key_scopes("desktop", scopes("x")).build();
     assert!(unknown.unwrap_err().to_string().contains("desktop"));
 }
+
+/// TR-09. Whoever decodes it behind the layer would see another body than the one decided on.
+#[tokio::test]
+async fn refuses_a_body_that_somebody_has_to_decode() {
+    let server = mirror().await;
+    let body = call("tools/list", json!({}));
+    for (encoding, status) in [
+        ("gzip", 400),
+        ("br", 400),
+        ("gzip, identity", 400),
+        ("identity", 200),
+    ] {
+        let ask = Ask::message(&Value::Null).body(&body).bearer("strong");
+        let answer = ask.header("content-encoding", encoding).send(server).await;
+        assert_eq!(answer.status, status, "{encoding}");
+    }
+}
+
+/// TR-09.
+#[tokio::test]
+async fn refuses_a_body_that_asks_for_thousands_of_things() {
+    let server = mirror().await;
+    let listen = |count: usize| {
+        let uris: Vec<_> = (0..count).map(|n| format!("n:{n}")).collect();
+        call(
+            "subscriptions/listen",
+            json!({ "notifications": { "resourceSubscriptions": uris } }),
+        )
+    };
+    assert_eq!(post(server, "strong", &listen(999)).await.status, 200);
+    assert_eq!(post(server, "strong", &listen(1000)).await.status, 400);
+}

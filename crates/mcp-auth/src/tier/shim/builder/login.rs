@@ -124,8 +124,8 @@ impl<T: ShimTier> ShimBuilder<T> {
     /// when they sign in, these are kept with the grant, sealed, for
     /// [`Principal::upstream_claims`](crate::Principal::upstream_claims). None by default.
     ///
-    /// Together they may be 2 KiB of JSON. Those named first are kept first; one that does not fit is left out, and
-    /// the log says which. Who signed in before this was set has none until they sign in again.
+    /// Together they may be 2 KiB of JSON. Those named first are kept first; one that does not fit is left
+    /// out, and the log says which. Who signed in before this was set has none until they sign in again.
     ///
     /// # Security
     ///

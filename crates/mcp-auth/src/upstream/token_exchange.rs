@@ -1,0 +1,461 @@
+//! A token for the upstream's API in return for one that a host brought (RFC 8693).
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{
+    Request, StatusCode,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::{IssuerDocument, UpstreamError, is_secure};
+use crate::{
+    BuildError,
+    net::{Causes, HttpClient, basic_credentials, default_http_client},
+    oauth::{AccessToken, ClientSecret, Clock, Issuer, SHA256_LEN, SystemClock, Timestamp, sha256},
+};
+
+/// Exchanges the tokens of one issuer, that hosts bring, for tokens of its API, which tools may use.
+///
+/// ```
+/// use mcp_auth::{oauth::{ClientSecret, Issuer}, upstream::TokenExchange};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let issuer = Issuer::parse("https://id.example.com")?;
+/// let exchange = TokenExchange::builder(issuer, "our-client", ClientSecret::new("its secret"))
+///     .for_audience("https://api.example.com")
+///     .build()?;
+/// # let _ = exchange; Ok(()) }
+/// ```
+///
+/// A token is asked for when a tool wants it, once for all who want it together, and used until half a
+/// minute before its end, or the end of the host's token.
+///
+/// # Security
+///
+/// A tool never sees the host's token. The issuer decides whether our client may act for that user at the
+/// API; give that client no more than the tools need.
+pub struct TokenExchange {
+    issuer: Issuer,
+    endpoint: Option<String>,
+    client_id: String,
+    secret: ClientSecret,
+    in_body: bool,
+    form: Form,
+    target: Vec<(&'static str, String)>,
+    http: Arc<dyn HttpClient>,
+    clock: Arc<dyn Clock>,
+    discovered: tokio::sync::Mutex<Option<String>>,
+    slots: Mutex<HashMap<Name, Arc<Slot>>>,
+}
+
+/// The wire form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    TokenExchange,
+    OnBehalfOf,
+}
+
+type Name = [u8; SHA256_LEN];
+
+/// What was got for one token; whoever asks holds the lock.
+#[derive(Default)]
+struct Slot(tokio::sync::Mutex<Option<Exchanged>>);
+
+#[derive(Clone)]
+struct Exchanged {
+    token: AccessToken,
+    use_until: Timestamp,
+}
+
+/// Why there is no token in return.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExchangeError {
+    /// The user's token is not good there any more, or the user has to consent.
+    #[error("the issuer takes the host's token no more")]
+    SubjectGone,
+    /// Only the operator can mend it.
+    #[error("the issuer refuses the exchange: {0}")]
+    Refused(&'static str),
+    /// The same call will work later.
+    #[error("no exchange right now: {0}")]
+    Unavailable(&'static str),
+}
+
+const MAX_ANSWER: usize = 64 * 1024;
+const MAX_SLOTS: usize = 4096;
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Before its end a token is not used any more.
+const AHEAD: Duration = Duration::from_secs(30);
+/// Of a token whose end is not told.
+const UNTOLD: Duration = Duration::from_secs(60);
+const MAX_LIFETIME: u64 = 24 * 3600;
+
+impl TokenExchange {
+    /// At this issuer, whose metadata names the token endpoint, as this client of its.
+    pub fn builder(
+        issuer: Issuer,
+        client_id: impl Into<String>,
+        secret: ClientSecret,
+    ) -> TokenExchangeBuilder {
+        TokenExchangeBuilder {
+            issuer,
+            endpoint: None,
+            client_id: client_id.into(),
+            secret,
+            in_body: false,
+            form: Form::TokenExchange,
+            target: Vec::new(),
+            http: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Whose tokens are exchanged: no other's ever goes there.
+    #[must_use]
+    pub const fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// A token in return for this one, which ends at `ends`.
+    pub(crate) async fn exchanged(
+        &self,
+        subject: &AccessToken,
+        ends: Option<Timestamp>,
+    ) -> Result<AccessToken, ExchangeError> {
+        let slot = self.slot(sha256(subject.expose().as_bytes()));
+        let exchanging = async {
+            let mut kept = slot.0.lock().await;
+            let now = self.clock.now();
+            if let Some(good) = kept.as_ref().filter(|kept| now < kept.use_until) {
+                return Ok(good.token.clone());
+            }
+            let fresh = self.ask(subject, ends).await?;
+            let token = fresh.token.clone();
+            *kept = Some(fresh);
+            Ok(token)
+        };
+        let in_time = tokio::time::timeout(DEADLINE, exchanging).await;
+        in_time.unwrap_or(Err(ExchangeError::Unavailable("it takes too long")))
+    }
+
+    fn slot(&self, name: Name) -> Arc<Slot> {
+        let mut slots = self.slots();
+        if slots.len() >= MAX_SLOTS && !slots.contains_key(&name) {
+            let now = self.clock.now();
+            slots.retain(|_, slot| match slot.0.try_lock() {
+                Ok(kept) => kept.as_ref().is_some_and(|kept| now < kept.use_until),
+                Err(_) => true, // somebody asks
+            });
+            if slots.len() >= MAX_SLOTS {
+                slots.clear();
+            }
+        }
+        Arc::clone(slots.entry(name).or_default())
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<Name, Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask(
+        &self,
+        subject: &AccessToken,
+        ends: Option<Timestamp>,
+    ) -> Result<Exchanged, ExchangeError> {
+        let endpoint = self.token_endpoint().await?;
+        let request = self.question(&endpoint, subject)?;
+        let answer = self.http.send(request, MAX_ANSWER).await.map_err(|error| {
+            tracing::warn!(event = "not_exchanged", fault = "upstream", reason = %Causes(&error));
+            ExchangeError::Unavailable("it gives no answer")
+        })?;
+        let told = self.read(answer.status(), answer.body());
+        told.inspect_err(|error| {
+            tracing::warn!(event = "not_exchanged", fault = "upstream", reason = %error);
+        })
+        .map(|told| self.kept(told, ends))
+    }
+
+    fn question(
+        &self,
+        endpoint: &str,
+        subject: &AccessToken,
+    ) -> Result<Request<Bytes>, ExchangeError> {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        match self.form {
+            Form::TokenExchange => {
+                form.append_pair(
+                    "grant_type",
+                    "urn:ietf:params:oauth:grant-type:token-exchange",
+                );
+                form.append_pair("subject_token", subject.expose());
+                form.append_pair("subject_token_type", ACCESS_TOKEN_TYPE);
+                form.append_pair("requested_token_type", ACCESS_TOKEN_TYPE);
+            }
+            Form::OnBehalfOf => {
+                form.append_pair("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
+                form.append_pair("assertion", subject.expose());
+                form.append_pair("requested_token_use", "on_behalf_of");
+            }
+        }
+        for (name, value) in &self.target {
+            form.append_pair(name, value);
+        }
+        let mut request = Request::post(endpoint)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(ACCEPT, "application/json");
+        if self.in_body {
+            form.append_pair("client_id", &self.client_id);
+            form.append_pair("client_secret", self.secret.expose());
+        } else if let Some(credentials) = basic_credentials(&self.client_id, &self.secret) {
+            request = request.header(AUTHORIZATION, credentials);
+        }
+        let request = request.body(Bytes::from(form.finish()));
+        request.map_err(|_| ExchangeError::Refused("its token endpoint is no URL"))
+    }
+
+    fn read(&self, status: StatusCode, body: &[u8]) -> Result<Answer, ExchangeError> {
+        use ExchangeError::{Refused, SubjectGone, Unavailable};
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(Unavailable("it says that it cannot at the moment"));
+        }
+        if status.is_success() {
+            let answer: Option<Answer> = serde_json::from_slice(body).ok();
+            let answer = answer.ok_or(Unavailable("its answer is not one"))?;
+            let is_access_token = |kind: &String| kind == ACCESS_TOKEN_TYPE || kind == JWT_TYPE;
+            if !answer
+                .issued_token_type
+                .as_ref()
+                .is_none_or(is_access_token)
+            {
+                return Err(Refused("it gives tokens of another type"));
+            }
+            if !answer
+                .token_type
+                .as_ref()
+                .is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"))
+            {
+                return Err(Refused("it gives tokens of another type than Bearer"));
+            }
+            let fits = |b: u8| b.is_ascii_graphic();
+            if answer.access_token.is_empty() || !answer.access_token.bytes().all(fits) {
+                return Err(Unavailable("its answer has no bearer token"));
+            }
+            return Ok(answer);
+        }
+        let error: Value = serde_json::from_slice(body).unwrap_or_default();
+        Err(match error.get("error").and_then(Value::as_str) {
+            Some(
+                "invalid_grant" | "invalid_token" | "interaction_required" | "consent_required",
+            ) => SubjectGone,
+            Some("invalid_client") => {
+                Refused("it does not accept our client: check its id and secret")
+            }
+            Some("unauthorized_client") => Refused("our client may not exchange tokens"),
+            Some("invalid_target") => Refused("it gives no token for this audience"),
+            Some("invalid_scope") => Refused("it gives no token with these scopes"),
+            Some("unsupported_grant_type") => Refused("it exchanges no tokens"),
+            Some("temporarily_unavailable") => Unavailable("it says that it cannot at the moment"),
+            _ => Refused("its token endpoint refused the request"),
+        })
+    }
+
+    fn kept(&self, told: Answer, ends: Option<Timestamp>) -> Exchanged {
+        let now = self.clock.now();
+        let lifetime = match told.expires_in.as_ref().and_then(seconds) {
+            Some(seconds) => Duration::from_secs(seconds.min(MAX_LIFETIME)).saturating_sub(AHEAD),
+            None => UNTOLD,
+        };
+        let until = now.plus(lifetime);
+        Exchanged {
+            token: AccessToken::new(told.access_token),
+            use_until: ends.map_or(until, |ends| ends.min(until)),
+        }
+    }
+
+    async fn token_endpoint(&self) -> Result<String, ExchangeError> {
+        if let Some(endpoint) = &self.endpoint {
+            return Ok(endpoint.clone());
+        }
+        let mut discovered = self.discovered.lock().await;
+        if let Some(endpoint) = &*discovered {
+            return Ok(endpoint.clone());
+        }
+        let document = IssuerDocument::read(&*self.http, &self.issuer).await;
+        let document = document.map_err(|error| {
+            tracing::warn!(event = "not_exchanged", fault = "upstream", reason = %Causes(&error));
+            match error {
+                UpstreamError::Refused(reason) => ExchangeError::Refused(reason),
+                _ => ExchangeError::Unavailable("its metadata cannot be read"),
+            }
+        })?;
+        let endpoint = document.endpoint("token_endpoint");
+        let endpoint = endpoint.ok_or(ExchangeError::Refused(
+            "its metadata names no secure token endpoint",
+        ))?;
+        *discovered = Some(endpoint.to_owned());
+        Ok(endpoint.to_owned())
+    }
+}
+
+/// A number, or a number in a string.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive, and bounded by whoever asks
+fn seconds(told: &Value) -> Option<u64> {
+    let told = match told {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    told.filter(|seconds| *seconds >= 1.0)
+        .map(|seconds| seconds as u64)
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    access_token: String,
+    issued_token_type: Option<String>,
+    token_type: Option<String>,
+    expires_in: Option<Value>,
+}
+
+const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
+
+impl fmt::Debug for TokenExchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenExchange")
+            .field("issuer", &self.issuer)
+            .field("client_id", &self.client_id)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sets up a [`TokenExchange`].
+#[derive(Debug)]
+#[must_use]
+pub struct TokenExchangeBuilder {
+    issuer: Issuer,
+    endpoint: Option<String>,
+    client_id: String,
+    secret: ClientSecret,
+    in_body: bool,
+    form: Form,
+    target: Vec<(&'static str, String)>,
+    http: Option<Arc<dyn HttpClient>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl TokenExchangeBuilder {
+    /// With its token endpoint, where metadata does not name it.
+    pub fn with_token_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// Sends the secret in the form (`client_secret_post`) instead of the `Authorization` header.
+    pub const fn with_client_secret_in_body(mut self) -> Self {
+        self.in_body = true;
+        self
+    }
+
+    /// For an API by the name that the issuer has for it (RFC 8693 §2.1, `audience`).
+    pub fn for_audience(mut self, audience: impl Into<String>) -> Self {
+        self.target.push(("audience", audience.into()));
+        self
+    }
+
+    /// For an API by its URL (RFC 8693 §2.1, `resource`).
+    pub fn for_resource(mut self, resource: impl Into<String>) -> Self {
+        self.target.push(("resource", resource.into()));
+        self
+    }
+
+    /// With these scopes there.
+    pub fn with_scopes<S: AsRef<str>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        let scopes: Vec<_> = scopes
+            .into_iter()
+            .map(|scope| scope.as_ref().to_owned())
+            .collect();
+        self.target.push(("scope", scopes.join(" ")));
+        self
+    }
+
+    /// In the form of Microsoft Entra's on-behalf-of flow, which has scopes and no audience.
+    pub const fn on_behalf_of(mut self) -> Self {
+        self.form = Form::OnBehalfOf;
+        self
+    }
+
+    /// With another HTTP client than the built-in one.
+    pub fn with_http_client(mut self, http: Arc<dyn HttpClient>) -> Self {
+        self.http = Some(http);
+        self
+    }
+
+    /// With another clock than the system's.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Checks the arguments; the issuer is not asked yet.
+    ///
+    /// # Errors
+    ///
+    /// When the endpoint is not `https` (`http` on loopback), the client has no name, on-behalf-of names no
+    /// scopes, or there is no HTTP client.
+    pub fn build(self) -> Result<TokenExchange, BuildError> {
+        if self
+            .endpoint
+            .as_ref()
+            .is_some_and(|endpoint| !is_secure(endpoint))
+        {
+            return Err(BuildError::argument(
+                "token endpoint",
+                "must be https, or http on loopback",
+            ));
+        }
+        if self.client_id.is_empty() {
+            return Err(BuildError::missing(
+                "client_id",
+                "the client registered for this server at the issuer",
+            ));
+        }
+        let has_scopes = self
+            .target
+            .iter()
+            .any(|(name, value)| *name == "scope" && !value.is_empty());
+        if self.form == Form::OnBehalfOf && !has_scopes {
+            return Err(BuildError::missing(
+                "scopes",
+                "on-behalf-of says by them which API the token is for",
+            ));
+        }
+        let http = match self.http {
+            Some(http) => http,
+            None => default_http_client()?,
+        };
+        Ok(TokenExchange {
+            issuer: self.issuer,
+            endpoint: self.endpoint,
+            client_id: self.client_id,
+            secret: self.secret,
+            in_body: self.in_body,
+            form: self.form,
+            target: self.target,
+            http,
+            clock: self.clock,
+            discovered: tokio::sync::Mutex::default(),
+            slots: Mutex::default(),
+        })
+    }
+}
