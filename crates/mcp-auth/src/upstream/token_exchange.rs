@@ -1,5 +1,7 @@
 //! A token for the upstream's API in return for one that a host brought (RFC 8693).
 
+mod attempts;
+
 use std::{
     collections::HashMap,
     fmt,
@@ -15,6 +17,8 @@ use http::{
 use serde::Deserialize;
 use serde_json::Value;
 use url::form_urlencoded;
+
+use attempts::Attempts;
 
 use super::{IssuerDocument, UpstreamError, is_secure};
 use crate::{
@@ -37,7 +41,7 @@ use crate::{
 /// ```
 ///
 /// A token is asked for when a tool wants it, once for all who want it together, and used until half a
-/// minute before its end, or the end of the host's token.
+/// minute before its end, or the end of the host's token. While the issuer is away it is used to its end.
 ///
 /// # Security
 ///
@@ -66,18 +70,19 @@ enum Form {
 
 type Name = [u8; SHA256_LEN];
 
-/// What was got for one token; whoever asks holds the lock.
-#[derive(Default)]
-struct Slot(tokio::sync::Mutex<Option<Exchanged>>);
+/// What came of asking for one token.
+type Slot = Attempts<Result<Exchanged, ExchangeError>>;
 
 #[derive(Clone)]
 struct Exchanged {
     token: AccessToken,
+    /// From here on the next one is asked for.
     use_until: Timestamp,
+    good_until: Timestamp,
 }
 
 /// Why there is no token in return.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, Copy, thiserror::Error)]
 pub(crate) enum ExchangeError {
     /// The user's token is not good there any more, or the user has to consent.
     #[error("the issuer takes the host's token no more")]
@@ -93,8 +98,10 @@ pub(crate) enum ExchangeError {
 const MAX_ANSWER: usize = 64 * 1024;
 const MAX_SLOTS: usize = 4096;
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Before its end a token is not used any more.
+/// This long before its end at most, the next token is asked for.
 const AHEAD: Duration = Duration::from_secs(30);
+/// After a failure while the token is still good.
+const REST: Duration = Duration::from_secs(5);
 /// Of a token whose end is not told.
 const UNTOLD: Duration = Duration::from_secs(60);
 const MAX_LIFETIME: u64 = 24 * 3600;
@@ -132,28 +139,36 @@ impl TokenExchange {
         ends: Option<Timestamp>,
     ) -> Result<AccessToken, ExchangeError> {
         let slot = self.slot(sha256(subject.expose().as_bytes()));
-        let exchanging = async {
-            let mut kept = slot.0.lock().await;
-            let now = self.clock.now();
-            if let Some(good) = kept.as_ref().filter(|kept| now < kept.use_until) {
-                return Ok(good.token.clone());
+        let now = self.clock.now();
+        let (seen, latest) = slot.latest();
+        let kept = latest.and_then(Result::ok);
+        let kept = kept.filter(|kept| now < kept.good_until);
+        if let Some(good) = kept.as_ref().filter(|kept| now < kept.use_until) {
+            return Ok(good.token.clone());
+        }
+        // Whoever waits for it has its failure too, and does not ask a provider that is away once more.
+        let exchanging = slot.attempt(seen, async {
+            let told = tokio::time::timeout(DEADLINE, self.ask(subject, ends)).await;
+            let told = told.unwrap_or(Err(ExchangeError::Unavailable("it takes too long")));
+            match (told, kept) {
+                (Err(ExchangeError::Unavailable(_)), Some(mut kept)) => {
+                    kept.use_until = now.plus(REST);
+                    Ok(kept)
+                }
+                (told, _) => told,
             }
-            let fresh = self.ask(subject, ends).await?;
-            let token = fresh.token.clone();
-            *kept = Some(fresh);
-            Ok(token)
-        };
-        let in_time = tokio::time::timeout(DEADLINE, exchanging).await;
-        in_time.unwrap_or(Err(ExchangeError::Unavailable("it takes too long")))
+        });
+        Ok(exchanging.await?.token)
     }
 
     fn slot(&self, name: Name) -> Arc<Slot> {
         let mut slots = self.slots();
         if slots.len() >= MAX_SLOTS && !slots.contains_key(&name) {
             let now = self.clock.now();
-            slots.retain(|_, slot| match slot.0.try_lock() {
-                Ok(kept) => kept.as_ref().is_some_and(|kept| now < kept.use_until),
-                Err(_) => true, // somebody asks
+            slots.retain(|_, slot| {
+                let kept = slot.latest().1.and_then(Result::ok);
+                let somebody_asks = Arc::strong_count(slot) > 1;
+                somebody_asks || kept.is_some_and(|kept| now < kept.good_until)
             });
             if slots.len() >= MAX_SLOTS {
                 slots.clear();
@@ -178,6 +193,11 @@ impl TokenExchange {
             ExchangeError::Unavailable("it gives no answer")
         })?;
         let told = self.read(answer.status(), answer.body());
+        let told = told.and_then(|told| match told.access_token == subject.expose() {
+            // It would go to the API, which it is not for.
+            true => Err(ExchangeError::Refused("it gives the host's own token back")),
+            false => Ok(told),
+        });
         told.inspect_err(|error| {
             tracing::warn!(event = "not_exchanged", fault = "upstream", reason = %error);
         })
@@ -227,7 +247,10 @@ impl TokenExchange {
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Unavailable("it says that it cannot at the moment"));
         }
-        if status.is_success() {
+        let error: Value = serde_json::from_slice(body).unwrap_or_default();
+        let error = error.get("error").and_then(Value::as_str);
+        // Some say an error with 200.
+        if status.is_success() && error.is_none() {
             let answer: Option<Answer> = serde_json::from_slice(body).ok();
             let answer = answer.ok_or(Unavailable("its answer is not one"))?;
             let is_access_token = |kind: &String| kind == ACCESS_TOKEN_TYPE || kind == JWT_TYPE;
@@ -251,11 +274,16 @@ impl TokenExchange {
             }
             return Ok(answer);
         }
-        let error: Value = serde_json::from_slice(body).unwrap_or_default();
-        Err(match error.get("error").and_then(Value::as_str) {
+        Err(match error {
             Some(
-                "invalid_grant" | "invalid_token" | "interaction_required" | "consent_required",
+                "invalid_grant"
+                | "invalid_token"
+                | "interaction_required"
+                | "login_required"
+                | "consent_required",
             ) => SubjectGone,
+            // RFC 8693 §2.2.2: what has to be said of a subject token that is not good.
+            Some("invalid_request") if self.form == Form::TokenExchange => SubjectGone,
             Some("invalid_client") => {
                 Refused("it does not accept our client: check its id and secret")
             }
@@ -271,13 +299,18 @@ impl TokenExchange {
     fn kept(&self, told: Answer, ends: Option<Timestamp>) -> Exchanged {
         let now = self.clock.now();
         let lifetime = match told.expires_in.as_ref().and_then(seconds) {
-            Some(seconds) => Duration::from_secs(seconds.min(MAX_LIFETIME)).saturating_sub(AHEAD),
+            Some(seconds) => Duration::from_secs(seconds.min(MAX_LIFETIME)),
             None => UNTOLD,
         };
-        let until = now.plus(lifetime);
+        let ahead = match told.expires_in {
+            Some(_) => (lifetime / 10).min(AHEAD),
+            None => Duration::ZERO,
+        };
+        let at_most = |end: Timestamp| ends.map_or(end, |ends| ends.min(end));
         Exchanged {
             token: AccessToken::new(told.access_token),
-            use_until: ends.map_or(until, |ends| ends.min(until)),
+            use_until: at_most(now.plus(lifetime.saturating_sub(ahead))),
+            good_until: at_most(now.plus(lifetime)),
         }
     }
 

@@ -228,7 +228,17 @@ async fn answers_that_are_no_token_are_told_apart() {
         ((400, json!({ "error": "<script>" })), "refused the request"),
         ((500, json!({ "error": "invalid_grant" })), "try again"),
         ((429, json!({})), "try again"),
-        ((200, json!({ "error": "x" })), "try again"),
+        (
+            (400, json!({ "error": "invalid_request" })),
+            "sign in again",
+        ),
+        ((200, json!({ "error": "invalid_grant" })), "sign in again"),
+        ((200, json!({ "error": "x" })), "refused the request"),
+        (
+            (200, json!({ "access_token": "host-token------" })),
+            "own token back",
+        ),
+        ((200, json!({ "token": "x" })), "try again"),
         ((200, json!({ "access_token": "a b" })), "try again"),
         (
             (200, json!({ "access_token": "a", "token_type": "DPoP" })),
@@ -327,4 +337,83 @@ async fn an_exchange_that_could_not_work_is_not_built() {
     let issuer = Issuer::parse("https://id.example").unwrap();
     let nameless = TokenExchange::builder(issuer, "", ClientSecret::new("s"));
     assert!(said(nameless).contains("client_id is missing"));
+}
+
+/// RS-16. On-behalf-of has another word for a token that is not good.
+#[tokio::test]
+async fn a_request_that_entra_refuses_is_for_the_operator() {
+    let (url, _) = endpoint((400, json!({ "error": "invalid_request" }))).await;
+    let entra = builder().with_token_endpoint(url).on_behalf_of();
+    let entra = Arc::new(entra.with_scopes(["a"]).build().unwrap());
+    let error = got(&entra, "host-token").await.unwrap_err();
+    assert!(matches!(error, UpstreamTokenError::Refused(_)), "{error:?}");
+}
+
+/// PX-10: an outage ends nothing, and is not made worse.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_crowd_at_a_provider_that_is_away_asks_once_and_hears_it_together() {
+    let upstream = DemoUpstream::start().await.unwrap();
+    upstream.change_faults(|faults| {
+        faults.token_delay_ms = Some(300);
+        faults.token_status = Some(503);
+    });
+    let issuer = Issuer::parse(upstream.issuer()).unwrap();
+    let exchange = TokenExchange::builder(issuer, "ours", ClientSecret::new("s3cret"));
+    let exchange = Arc::new(exchange.build().unwrap());
+    let server = crate::exchanging_server::ExchangingServer::new(&exchange, "host-token");
+    let principal = server.principal().await;
+    let all = at_once(64, move |_| {
+        let principal = principal.clone();
+        async move { principal.upstream_token().await }
+    });
+    for told in all.await {
+        assert!(matches!(told, Err(UpstreamTokenError::Unavailable(_))));
+    }
+    // One that came late may have asked for itself.
+    let asked = upstream.counters().token_requests;
+    assert!(asked < 8, "{asked}");
+}
+
+/// PX-10.
+#[tokio::test]
+async fn while_the_provider_is_away_a_token_is_used_to_its_end() {
+    let server = Proxied::tuned(exchanging).await;
+    let host = server.sign_in().await;
+    // The host's token is the older one, and good a little longer here for the sake of clocks.
+    let token = host.tokens.access_token.expose().to_owned();
+    let (_, _, first) = server.call(&token).await;
+    server
+        .upstream
+        .change_faults(|faults| faults.token_status = Some(503));
+    server.clock.advance(Duration::from_secs(275));
+    let asked = server.upstream.counters().token_requests;
+    for _ in 0..3 {
+        let (_, _, told) = server.call(&token).await;
+        assert_eq!(told["exchanged"], first["exchanged"]);
+    }
+    let again = server.upstream.counters().token_requests;
+    assert_eq!(again, asked + 1, "it is left alone for a moment");
+    server.clock.advance(Duration::from_secs(6));
+    let (_, _, told) = server.call(&token).await;
+    assert_eq!(told["exchanged"], first["exchanged"]);
+    assert_eq!(server.upstream.counters().token_requests, asked + 2);
+    server.clock.advance(Duration::from_secs(20));
+    let (_, _, told) = server.call(&token).await;
+    assert_eq!(told["upstream"], "no upstream token right now; try again");
+}
+
+/// RFC 8693 §2.2.1: `expires_in` may be short.
+#[tokio::test]
+async fn a_token_of_a_few_seconds_is_used_for_them() {
+    let (url, seen) = endpoint((200, json!({ "access_token": "api", "expires_in": 20 }))).await;
+    let clock = MovingClock::starting_now();
+    let exchange = builder()
+        .with_token_endpoint(url)
+        .with_clock(Arc::new(clock.clone()));
+    let exchange = Arc::new(exchange.build().unwrap());
+    for (after, asked) in [(0, 1), (17, 1), (1, 2)] {
+        clock.advance(Duration::from_secs(after));
+        got(&exchange, "host-token").await.unwrap();
+        assert_eq!(seen.lock().unwrap().len(), asked, "{after}");
+    }
 }
