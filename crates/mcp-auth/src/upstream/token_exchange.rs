@@ -193,10 +193,12 @@ impl TokenExchange {
             ExchangeError::Unavailable("it gives no answer")
         })?;
         let told = self.read(answer.status(), answer.body());
-        let told = told.and_then(|told| match told.access_token == subject.expose() {
-            // It would go to the API, which it is not for.
-            true => Err(ExchangeError::Refused("it gives the host's own token back")),
-            false => Ok(told),
+        let told = told.and_then(|told| {
+            match AccessToken::new(told.access_token.as_str()).matches(subject) {
+                // It would go to the API, which it is not for.
+                true => Err(ExchangeError::Refused("it gives the host's own token back")),
+                false => Ok(told),
+            }
         });
         told.inspect_err(|error| {
             tracing::warn!(event = "not_exchanged", fault = "upstream", reason = %error);
