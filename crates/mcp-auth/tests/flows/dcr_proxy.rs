@@ -14,6 +14,7 @@ use mcp_auth::{
     access_token::StaticTokens,
     oauth::{AccessToken, ClientSecret, Issuer, PublicUrl, Scopes},
     tier::DcrProxyBuilder,
+    upstream::TokenExchange,
 };
 use mcp_auth_testkit::{
     Browser, DemoUpstream, MovingClock, ScriptedHost,
@@ -610,6 +611,20 @@ async fn opaque_tokens_are_asked_about_where_the_provider_can_be_asked() {
     let said = built.unwrap_err().to_string();
     assert!(
         said.contains("no introspection endpoint") && said.contains("DcrShim"),
+        "{said}"
+    );
+}
+
+/// RS-16.
+#[tokio::test]
+async fn an_exchange_with_another_issuer_is_not_built() {
+    let odd = Odd::start(|_, _| {}, (404, "")).await;
+    let other = Issuer::parse("https://other.example").unwrap();
+    let exchange = TokenExchange::builder(other, "ours", ClientSecret::new("s")).build();
+    let tier = odd.tier().with_token_exchange(Arc::new(exchange.unwrap()));
+    let said = tier.discover().await.unwrap_err().to_string();
+    assert!(
+        said.starts_with("token exchange: is with another issuer"),
         "{said}"
     );
 }

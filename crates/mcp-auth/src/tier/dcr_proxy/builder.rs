@@ -230,6 +230,13 @@ impl DcrProxyBuilder {
             Some(http) => http,
             None => default_http_client()?,
         };
+        let exchange = self.exchange.as_ref();
+        if exchange.is_some_and(|exchange| *exchange.issuer() != self.issuer) {
+            return Err(BuildError::argument(
+                "token exchange",
+                "is with another issuer than the one whose tokens come here, so it would never exchange one",
+            ));
+        }
         let read = IssuerDocument::read(&*http, &self.issuer).await;
         let document = read.map_err(|error| self.no_metadata(&error))?;
         let metadata = document.metadata();
