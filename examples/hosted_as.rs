@@ -85,10 +85,14 @@ async fn issuer(
     }
     environment.require_loopback("the built-in demo upstream")?;
     let resource = format!("{}/mcp", environment.public_url());
-    let demo = DemoUpstream::builder()
-        .with_resource(&resource)
-        .start()
-        .await?;
+    let mut demo = DemoUpstream::builder().with_resource(&resource);
+    if let Some(ca) = environment.development_ca() {
+        demo = demo.with_client_document_ca(ca);
+    }
+    if environment.approves_without_asking() {
+        demo = demo.with_auto_sign_in("alice");
+    }
+    let demo = demo.start().await?;
     println!(
         "Demo provider: {} (alice / wonderland, bob / builder)",
         demo.issuer()

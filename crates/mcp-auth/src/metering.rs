@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `mcp_auth_token_checks_total` | counter | `outcome`: `accepted`, or the [code](crate::resource_server::Refusal::code) of the refusal |
 //! | `mcp_auth_events_total` | counter | `action`: an [audit action](crate::audit::AuditAction); `reason`, where there is one |
-//! | `mcp_auth_upstream_seconds` | histogram | `operation`: `redeem`, `refresh`, `revoke`; `outcome`: `ok`, `error` |
+//! | `mcp_auth_upstream_seconds` | histogram | `operation`: `redeem`, `refresh`, `revoke`, `keys`; `outcome`: `ok`, `error` |
 //! | `mcp_auth_store_seconds` | histogram | `operation`: `insert`, `load`, `replace`, `remove`, `list`; `outcome` |
 //!
 //! Every label is one of a few fixed words. A login that started is `consent_given`; its end is
@@ -30,7 +30,6 @@ mod counted {
     }
 
     /// How long something takes elsewhere.
-    #[cfg(feature = "authorization-server")]
     pub(crate) async fn timed<T, E>(
         name: &'static str,
         operation: &'static str,
@@ -49,7 +48,6 @@ mod counted {
 mod not_counted {
     pub(crate) const fn token_check(_: &'static str) {}
 
-    #[cfg(feature = "authorization-server")]
     pub(crate) async fn timed<T>(
         _: &'static str,
         _: &'static str,
@@ -60,7 +58,6 @@ mod not_counted {
 }
 
 /// Names of what is timed.
-#[cfg(feature = "authorization-server")]
 pub(crate) const UPSTREAM: &str = "mcp_auth_upstream_seconds";
 #[cfg(feature = "authorization-server")]
 pub(crate) const STORE: &str = "mcp_auth_store_seconds";

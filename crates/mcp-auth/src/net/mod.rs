@@ -34,4 +34,4 @@ pub(crate) use http_client::default_http_client;
 pub use http_client::{HttpClient, HttpError};
 #[cfg(feature = "http-client")]
 pub use reqwest_client::ReqwestClient;
-pub(crate) use visits::Visits;
+pub(crate) use visits::{Visit, Visits};

@@ -10,6 +10,7 @@ use http::{Request, StatusCode};
 
 use super::{IssuerDocument, UpstreamError};
 use crate::{
+    metering,
     net::{Causes, HttpClient},
     oauth::{
         Clock, Issuer, Timestamp,
@@ -198,8 +199,11 @@ impl IssuerKeys {
             return Ok(());
         }
         self.state().tried_at = Some(self.clock.now());
-        let read = tokio::time::timeout(DEADLINE, self.read()).await;
-        match read.unwrap_or(Err(UpstreamError::Outage("its keys take too long"))) {
+        let reading = async {
+            let read = tokio::time::timeout(DEADLINE, self.read()).await;
+            read.unwrap_or(Err(UpstreamError::Outage("its keys take too long")))
+        };
+        match metering::timed(metering::UPSTREAM, "keys", reading).await {
             Ok(set) => {
                 tracing::info!(event = "keys_read", place = self.place.name());
                 let mut state = self.state();

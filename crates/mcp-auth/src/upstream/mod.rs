@@ -3,6 +3,7 @@
 #[cfg(feature = "authorization-server")]
 mod client_authentication;
 mod discovery;
+mod expires_in;
 #[cfg(feature = "authorization-server")]
 mod extra_parameters;
 #[cfg(feature = "authorization-server")]

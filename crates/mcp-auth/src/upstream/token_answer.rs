@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
+use super::expires_in::seconds;
+
 /// No token lives longer than this for us, whatever the upstream says.
 const MAX_LIFETIME: u64 = 365 * 24 * 3600;
 
@@ -54,20 +56,11 @@ fn scopes<'de, D: serde::Deserializer<'de>>(
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Lifetime(pub(super) u64);
 
-/// A number, or a number in a string; what is neither, or is not positive, is not told.
 fn lifetime<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Lifetime>, D::Error> {
-    let told = match Value::deserialize(deserializer)? {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse::<f64>().ok(),
-        _ => None,
-    };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    // within bounds by the filter
-    Ok(told
-        .filter(|seconds| *seconds >= 1.0)
-        .map(|seconds| Lifetime((seconds as u64).min(MAX_LIFETIME))))
+    let told = Value::deserialize(deserializer)?;
+    Ok(seconds(&told, MAX_LIFETIME).map(Lifetime))
 }
 
 /// Only a bearer token is of use to us, whatever its spelling.

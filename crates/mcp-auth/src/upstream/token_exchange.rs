@@ -22,7 +22,7 @@ use url::form_urlencoded;
 use attempts::Attempts;
 pub use builder::TokenExchangeBuilder;
 
-use super::{IssuerDocument, UpstreamError};
+use super::{IssuerDocument, UpstreamError, expires_in::seconds};
 use crate::{
     net::{Causes, HttpClient, basic_credentials},
     oauth::{AccessToken, ClientSecret, Clock, Issuer, SHA256_LEN, Timestamp, sha256},
@@ -291,8 +291,12 @@ impl TokenExchange {
 
     fn kept(&self, told: Answer, ends: Option<Timestamp>) -> Exchanged {
         let now = self.clock.now();
-        let lifetime = match told.expires_in.as_ref().and_then(seconds) {
-            Some(seconds) => Duration::from_secs(seconds.min(MAX_LIFETIME)),
+        let lifetime = match told
+            .expires_in
+            .as_ref()
+            .and_then(|told| seconds(told, MAX_LIFETIME))
+        {
+            Some(seconds) => Duration::from_secs(seconds),
             None => UNTOLD,
         };
         let ahead = match told.expires_in {
@@ -330,18 +334,6 @@ impl TokenExchange {
         *discovered = Some(endpoint.to_owned());
         Ok(endpoint.to_owned())
     }
-}
-
-/// A number, or a number in a string.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive, and bounded by whoever asks
-fn seconds(told: &Value) -> Option<u64> {
-    let told = match told {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    };
-    told.filter(|seconds| *seconds >= 1.0)
-        .map(|seconds| seconds as u64)
 }
 
 #[derive(Deserialize)]

@@ -125,6 +125,7 @@ fn logins_checks_refreshes_and_what_they_wait_for_are_counted() {
             1,
         ),
         ("mcp_auth_upstream_seconds{operation=redeem,outcome=ok}", 1),
+        ("mcp_auth_upstream_seconds{operation=keys,outcome=ok}", 1),
     ] {
         assert_eq!(
             counted.get(metric),

@@ -197,7 +197,7 @@ async fn an_answer_that_does_not_say_enough_is_a_refusal() {
     }
 }
 
-/// RS-23, INT-05.
+/// A 401 would have hosts throw good tokens away.
 #[tokio::test]
 async fn an_endpoint_that_cannot_answer_is_an_outage_and_no_refusal() {
     let endpoint = Endpoint::start().await;
@@ -295,7 +295,7 @@ async fn who_wants_no_cache_has_none() {
     assert_eq!(server.status("opaque").await, 401);
 }
 
-/// FLT-19.
+/// INT-06. A crowd is one question.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_with_one_token_asks_once() {
     let endpoint = Endpoint::start().await;

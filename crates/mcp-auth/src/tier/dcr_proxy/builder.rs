@@ -36,6 +36,7 @@ pub struct DcrProxyBuilder {
     exchange: Option<Arc<TokenExchange>>,
     allowed_origins: Vec<String>,
     relayed: Option<Vec<String>>,
+    relay_limits: bool,
     plain_jwts: bool,
     verifier: Option<Arc<dyn TokenVerifier>>,
     introspection: Option<(String, ClientSecret)>,
@@ -59,6 +60,7 @@ impl DcrProxyBuilder {
             exchange: None,
             allowed_origins: Vec::new(),
             relayed: None,
+            relay_limits: true,
             plain_jwts: false,
             verifier: None,
             introspection: None,
@@ -68,8 +70,8 @@ impl DcrProxyBuilder {
         }
     }
 
-    /// With what the environment says: the scopes, the first of which every request needs, and the
-    /// allowed origins.
+    /// With what the environment says: the scopes, the first of which every request needs, the allowed
+    /// origins, and whether registrations are limited.
     ///
     /// # Errors
     ///
@@ -77,12 +79,7 @@ impl DcrProxyBuilder {
     /// of our own has.
     #[cfg(feature = "authorization-server")]
     pub fn with_environment(mut self, environment: &Environment) -> Result<Self, BuildError> {
-        if *environment.public_url() != self.public_url {
-            return Err(BuildError::argument(
-                "MCP_AUTH_PUBLIC_URL",
-                "is not the origin this tier was made for",
-            ));
-        }
+        environment.check_public_url(&self.public_url)?;
         if let Some(name) = environment.of_authorization_server() {
             return Err(BuildError::argument(
                 name,
@@ -95,6 +92,7 @@ impl DcrProxyBuilder {
         }
         self.allowed_origins
             .extend(environment.allowed_origins.iter().cloned());
+        self.relay_limits &= environment.rate_limits;
         Ok(self)
     }
 
@@ -204,6 +202,12 @@ impl DcrProxyBuilder {
         redirect_uris: impl IntoIterator<Item = S>,
     ) -> Self {
         self.relayed = Some(redirect_uris.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Hands on any number of registrations, for example where a reverse proxy has rate limits.
+    pub const fn without_rate_limits(mut self) -> Self {
+        self.relay_limits = false;
         self
     }
 
@@ -370,6 +374,10 @@ impl DcrProxyBuilder {
             ));
         }
         let clock = Arc::clone(&self.clock);
-        Ok(Some(RegistrationRelay::new(endpoint, allowed, http, clock)))
+        let relay = RegistrationRelay::new(endpoint, allowed, http, clock);
+        Ok(Some(match self.relay_limits {
+            true => relay,
+            false => relay.without_limits(),
+        }))
     }
 }

@@ -10,7 +10,7 @@ use http::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    net::{Causes, ClientAddress, HttpClient, HttpError, Visits, empty},
+    net::{Causes, ClientAddress, HttpClient, HttpError, Visit, Visits, empty},
     oauth::{Clock, OAuthErrorCode, RedirectUri},
 };
 
@@ -20,6 +20,12 @@ pub(super) struct RegistrationRelay {
     endpoint: String,
     allowed: Vec<RedirectUri>,
     http: Arc<dyn HttpClient>,
+    limits: Option<Limits>,
+}
+
+/// Who comes how often.
+#[derive(Debug)]
+struct Limits {
     /// By network; callers whose address is not known count as one.
     callers: Arc<Visits<Option<IpAddr>>>,
     all: Arc<Visits<()>>,
@@ -51,6 +57,14 @@ const MEMBERS: [&str; 8] = [
 const GRANT_TYPES: [&str; 2] = ["authorization_code", "refresh_token"];
 const RESPONSE_TYPES: [&str; 1] = ["code"];
 
+impl Limits {
+    /// A visit that is under way, if there is room for it.
+    fn enter(&self, caller: Option<&ClientAddress>) -> Option<(Visit<Option<IpAddr>>, Visit<()>)> {
+        let of_caller = self.callers.enter(caller.map(|caller| caller.network()))?;
+        Some((of_caller, self.all.enter(())?))
+    }
+}
+
 impl RegistrationRelay {
     pub(super) fn new(
         endpoint: String,
@@ -62,16 +76,24 @@ impl RegistrationRelay {
             endpoint,
             allowed,
             http,
-            callers: Visits::new(PER_MINUTE, AT_ONCE, Arc::clone(&clock)),
-            all: Visits::new(ALL_PER_MINUTE, ALL_AT_ONCE, clock),
+            limits: Some(Limits {
+                callers: Visits::new(PER_MINUTE, AT_ONCE, Arc::clone(&clock)),
+                all: Visits::new(ALL_PER_MINUTE, ALL_AT_ONCE, clock),
+            }),
         }
+    }
+
+    /// As often as anybody wants.
+    pub(super) fn without_limits(mut self) -> Self {
+        self.limits = None;
+        self
     }
 
     pub(super) async fn register(&self, request: &Request<Bytes>) -> Response<Bytes> {
         let caller = request.extensions().get::<ClientAddress>();
-        let of_caller = self.callers.enter(caller.map(|caller| caller.network()));
-        let of_all = of_caller.as_ref().and_then(|_| self.all.enter(()));
-        if of_all.is_none() {
+        let limits = self.limits.as_ref();
+        let visit = limits.map(|limits| limits.enter(caller));
+        if matches!(visit, Some(None)) {
             return refusal(
                 OAuthErrorCode::TemporarilyUnavailable,
                 StatusCode::TOO_MANY_REQUESTS,

@@ -265,6 +265,17 @@ impl Environment {
         found.map(|(name, _)| name)
     }
 
+    /// Refuses another origin than the one a tier was made for.
+    pub(super) fn check_public_url(&self, tier: &PublicUrl) -> Result<(), BuildError> {
+        match self.public_url == *tier {
+            true => Ok(()),
+            false => Err(BuildError::argument(
+                "MCP_AUTH_PUBLIC_URL",
+                "is not the origin this tier was made for",
+            )),
+        }
+    }
+
     /// The certificates of client documents for development, for the demo upstream.
     #[must_use]
     pub fn development_ca(&self) -> Option<&[u8]> {

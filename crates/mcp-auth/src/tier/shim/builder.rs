@@ -146,12 +146,7 @@ impl<T: ShimTier> ShimBuilder<T> {
     ///
     /// When it names another public origin than this builder.
     pub fn with_environment(mut self, environment: &Environment) -> Result<Self, BuildError> {
-        if *environment.public_url() != self.public_url {
-            return Err(BuildError::argument(
-                "MCP_AUTH_PUBLIC_URL",
-                "is not the origin this tier was made for",
-            ));
-        }
+        environment.check_public_url(&self.public_url)?;
         if environment.key_ring.is_none() {
             environment.require_loopback("a key that ends with the process (no MCP_AUTH_KEY)")?;
         }
